@@ -1,0 +1,1 @@
+"""The rules, pure: no I/O, no threads, no clock, no ids of its own."""

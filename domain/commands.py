@@ -1,0 +1,256 @@
+"""The intentions: one frozen struct each, travelling unchanged from the caller to the decision.
+
+Ids enter with the command. Commands of a brain's run carry the `index` of the step they record.
+"""
+
+import msgspec
+from fleetlog.domain.values import AgentSpec, AgentStatus, Effect, FleetSpec, Message, Stored
+
+__all__ = [
+    "AcknowledgeMessage",
+    "AgentCommand",
+    "AnswerHelp",
+    "ArchiveFleet",
+    "AttachAgent",
+    "BeginRun",
+    "CancelAgent",
+    "CancelFleet",
+    "CloseFleet",
+    "CompleteStep",
+    "DeliverMessage",
+    "ExpireFleet",
+    "ExpireWait",
+    "FailRun",
+    "FailStep",
+    "FinishRun",
+    "FleetCommand",
+    "RecordAgentEnd",
+    "RecordSend",
+    "ReportProgress",
+    "RequestHelp",
+    "ResolveDoubt",
+    "RunCommand",
+    "SetFleetTimeout",
+    "SpawnFleet",
+    "StartStep",
+    "StopAgent",
+    "SubmitResult",
+    "SuspendInDoubt",
+    "TakeMessage",
+]
+
+
+class Command(msgspec.Struct, frozen=True):
+    """An intention."""
+
+
+# --- to an agent, from outside or from its fleet -------------------------------------------------
+
+
+class DeliverMessage(Command, frozen=True):
+    message: Message
+
+
+class AcknowledgeMessage(Command, frozen=True):
+    message_id: str
+
+
+class AnswerHelp(Command, frozen=True):
+    help_id: str
+    answer: str
+    by: str
+
+
+class ResolveDoubt(Command, frozen=True):
+    """`outcome` is `done` (with the value the step would have returned) or `retry`."""
+
+    outcome: str
+    by: str
+    value: Stored = Stored()
+
+
+class CancelAgent(Command, frozen=True):
+    reason: str = ""
+
+
+class StopAgent(Command, frozen=True):
+    """The fleet ended: `status` is `cancelled` or `timed_out`."""
+
+    status: str
+    reason: str = ""
+
+
+class ExpireWait(Command, frozen=True):
+    """The deadline of the agent's wait may have passed."""
+
+
+# --- to an agent, from its own run ---------------------------------------------------------------
+
+
+class BeginRun(Command, frozen=True):
+    """A worker is about to call the brain. `interrupted`: the run before it was cut off."""
+
+    interrupted: bool = False
+
+
+class StartStep(Command, frozen=True):
+    index: int
+    name: str
+
+
+class CompleteStep(Command, frozen=True):
+    index: int
+    name: str
+    effect: Effect
+    value: Stored
+
+
+class FailStep(Command, frozen=True):
+    index: int
+    name: str
+    effect: Effect
+    error_type: str
+    error: str
+
+
+class RecordSend(Command, frozen=True):
+    index: int
+    name: str
+    message_id: str
+    recipients: int
+    correlation_id: str = ""
+    to_operator: str = ""
+
+
+class TakeMessage(Command, frozen=True):
+    """Take the oldest unread message that fits, or wait for one."""
+
+    index: int
+    name: str
+    types: tuple[str, ...] = ()
+    sender: str = ""
+    correlation_id: str = ""
+    timeout_s: float | None = None
+    acknowledge: bool = False
+
+
+class RequestHelp(Command, frozen=True):
+    help_id: str
+    blocker: str
+    attempted: str = ""
+    deadline_ms: int | None = None
+    index: int = -1
+
+
+class ReportProgress(Command, frozen=True):
+    """The run's `ordinal`-th report; one that is recorded already is dropped."""
+
+    text: str
+    fraction: float | None = None
+    ordinal: int = 0
+
+
+class SubmitResult(Command, frozen=True):
+    """`violations` is what the result schema says against the output; `returned`: the function is
+    done. An `index` of -1 (from outside) stands for the next step."""
+
+    index: int
+    output: Stored
+    violations: tuple[str, ...] = ()
+    returned: bool = False
+
+
+class SuspendInDoubt(Command, frozen=True):
+    """The brain did not handle the doubt about its last step: a person must."""
+
+    index: int
+
+
+class FinishRun(Command, frozen=True):
+    """The function returned after it had submitted its result."""
+
+
+class FailRun(Command, frozen=True):
+    """The function raised. `jitter` is a number from 0 to 1 that spreads the retries."""
+
+    error: str
+    retryable: bool = True
+    jitter: float = 0.0
+
+
+RunCommand = (
+    BeginRun
+    | StartStep
+    | CompleteStep
+    | FailStep
+    | RecordSend
+    | TakeMessage
+    | RequestHelp
+    | ReportProgress
+    | SubmitResult
+    | SuspendInDoubt
+    | FinishRun
+    | FailRun
+)
+AgentCommand = (
+    DeliverMessage
+    | AcknowledgeMessage
+    | AnswerHelp
+    | ResolveDoubt
+    | CancelAgent
+    | StopAgent
+    | ExpireWait
+    | RunCommand
+)
+
+# --- to a fleet ----------------------------------------------------------------------------------
+
+
+class SpawnFleet(Command, frozen=True):
+    """`spec` has been checked; agents with `each` are expanded by the decision."""
+
+    spec: FleetSpec
+    max_agents: int = 10_000
+
+
+class AttachAgent(Command, frozen=True):
+    spec: AgentSpec
+    max_agents: int = 10_000
+
+
+class RecordAgentEnd(Command, frozen=True):
+    name: str
+    status: AgentStatus
+    returned: bool = True
+
+
+class SetFleetTimeout(Command, frozen=True):
+    timeout_s: float
+
+
+class ExpireFleet(Command, frozen=True):
+    """The fleet's deadline may have passed."""
+
+
+class CloseFleet(Command, frozen=True):
+    reason: str = ""
+
+
+class CancelFleet(Command, frozen=True):
+    reason: str = ""
+
+
+class ArchiveFleet(Command, frozen=True):
+    reason: str = ""
+
+
+FleetCommand = (
+    SpawnFleet
+    | AttachAgent
+    | RecordAgentEnd
+    | SetFleetTimeout
+    | ExpireFleet
+    | CloseFleet
+    | CancelFleet
+    | ArchiveFleet
+)

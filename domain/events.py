@@ -1,0 +1,314 @@
+"""The facts, in the past tense. A stored name is for ever; a Python name may move.
+
+Every event class gives its stored name as its msgspec tag; `ALL_EVENTS` lists them, and
+`STORED_NAMES` maps names to classes. A new field must have a default. A change that a default
+cannot express gets a new stored name and an upcaster in the runtime's codec.
+"""
+
+from typing import Any
+
+import msgspec
+from fleetlog.domain.values import AgentSpec, AgentStatus, Effect, FleetSpec, Member, Message, Stored
+
+__all__ = ["ALL_EVENTS", "STORED_NAMES", "AgentEvent", "CallRecorded", "Event", "FleetEvent", "stored_name"]
+
+
+class Fact(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="is", tag="fact"):
+    """What all events share: immutability and a tagged, default-omitting encoding."""
+
+
+# --- an agent's life ---------------------------------------------------------------------------
+
+
+class AgentSpawned(Fact, frozen=True, tag="agent.spawned"):
+    fleet_id: str
+    name: str
+    spec: AgentSpec
+    goal: str = ""
+    workspace: str = ""
+    item: Any = None
+
+
+class AgentStarted(Fact, frozen=True, tag="agent.started"):
+    """The first run of its brain has begun."""
+
+
+class AgentResumed(Fact, frozen=True, tag="agent.resumed"):
+    """A run that had been cut off goes on; `interruptions` in a row without a step between."""
+
+    interruptions: int
+
+
+class AgentSuspended(Fact, frozen=True, tag="agent.suspended"):
+    """The brain waits at step `index`, holding no thread. `until_uptime_s` bounds the wait."""
+
+    index: int
+    name: str
+    types: tuple[str, ...] = ()
+    sender: str = ""
+    correlation_id: str = ""
+    help_id: str = ""
+    doubt: bool = False
+    until_uptime_s: float | None = None
+
+
+class AgentAttemptFailed(Fact, frozen=True, tag="agent.attempt_failed"):
+    """A run ended in an error; it is tried again when the runtime's uptime reaches `retry_uptime_s`."""
+
+    attempt: int
+    error: str
+    retry_uptime_s: float
+
+
+class AgentCompleted(Fact, frozen=True, tag="agent.completed"):
+    """The result was submitted at step `index`; `returned` when the function returned with it."""
+
+    index: int
+    output: Stored
+    returned: bool = False
+
+
+class AgentReturned(Fact, frozen=True, tag="agent.returned"):
+    """The function ended after its result (`error`: by raising): it will answer no more questions."""
+
+    error: str = ""
+
+
+class AgentResultRejected(Fact, frozen=True, tag="agent.result_rejected"):
+    index: int
+    reasons: tuple[str, ...]
+
+
+class AgentFailed(Fact, frozen=True, tag="agent.failed"):
+    reasons: tuple[str, ...]
+
+
+class AgentCancelled(Fact, frozen=True, tag="agent.cancelled"):
+    reason: str = ""
+
+
+class AgentTimedOut(Fact, frozen=True, tag="agent.timed_out"):
+    reason: str = ""
+
+
+class ProgressReported(Fact, frozen=True, tag="agent.progress_reported"):
+    text: str
+    fraction: float | None = None
+
+
+# --- its steps ---------------------------------------------------------------------------------
+
+
+class StepStarted(Fact, frozen=True, tag="step.started"):
+    """An effectful step is about to be made."""
+
+    index: int
+    name: str
+
+
+class StepCompleted(Fact, frozen=True, tag="step.completed"):
+    index: int
+    name: str
+    effect: Effect
+    value: Stored
+
+
+class StepFailed(Fact, frozen=True, tag="step.failed"):
+    index: int
+    name: str
+    effect: Effect
+    error_type: str
+    error: str
+
+
+class StepDoubted(Fact, frozen=True, tag="step.doubted"):
+    """The process ended inside this effectful step."""
+
+    index: int
+    name: str
+
+
+class StepDoubtResolved(Fact, frozen=True, tag="step.doubt_resolved"):
+    """A person decided: `done` with this value, or `retry`."""
+
+    index: int
+    outcome: str
+    value: Stored = Stored()
+    by: str = ""
+
+
+class WaitTimedOut(Fact, frozen=True, tag="step.wait_timed_out"):
+    index: int
+    name: str
+
+
+# --- its messages ------------------------------------------------------------------------------
+
+
+class MessageDelivered(Fact, frozen=True, tag="message.delivered"):
+    """The message is in this agent's inbox."""
+
+    message: Message
+
+
+class MessageSent(Fact, frozen=True, tag="message.sent"):
+    """The agent's step `index` sent a message; every recipient had it before this was recorded.
+    `to_operator` is the text, where the recipient is the operator, who has no inbox."""
+
+    index: int
+    name: str
+    message_id: str
+    recipients: int
+    correlation_id: str = ""
+    to_operator: str = ""
+
+
+class MessageSeen(Fact, frozen=True, tag="message.seen"):
+    """The agent's step `index` took the message from the inbox."""
+
+    index: int
+    name: str
+    message_id: str
+    acknowledged: bool = False
+
+
+class MessageAcknowledged(Fact, frozen=True, tag="message.acknowledged"):
+    message_id: str
+
+
+class HelpRequested(Fact, frozen=True, tag="help.requested"):
+    """A person is asked. `index` is the step that asked, or -1 when it came from outside."""
+
+    help_id: str
+    blocker: str
+    attempted: str = ""
+    deadline_ms: int | None = None
+    index: int = -1
+
+
+class HelpAnswered(Fact, frozen=True, tag="help.answered"):
+    help_id: str
+    answer: str
+    by: str
+
+
+# --- a fleet's life ----------------------------------------------------------------------------
+
+
+class FleetSpawned(Fact, frozen=True, tag="fleet.spawned"):
+    """`spec` is what was asked for, without the items of `each`; `members` are the agents."""
+
+    spec: FleetSpec
+    members: tuple[Member, ...]
+    uptime_s: float
+
+
+class AgentAttached(Fact, frozen=True, tag="fleet.agent_attached"):
+    member: Member
+
+
+class AgentsAdmitted(Fact, frozen=True, tag="fleet.agents_admitted"):
+    """What these agents depend on is there: they may start, each in its turn."""
+
+    names: tuple[str, ...]
+
+
+class AgentEnded(Fact, frozen=True, tag="fleet.agent_ended"):
+    name: str
+    status: AgentStatus
+    returned: bool = True
+
+
+class FleetTimeoutSet(Fact, frozen=True, tag="fleet.timeout_set"):
+    timeout_s: float
+
+
+class FleetClosed(Fact, frozen=True, tag="fleet.closed"):
+    """No agent can be attached any more; the fleet ends with its last agent."""
+
+    reason: str = ""
+
+
+class FleetCompleted(Fact, frozen=True, tag="fleet.completed"):
+    pass
+
+
+class FleetFailed(Fact, frozen=True, tag="fleet.failed"):
+    """All its agents have ended, and none completed."""
+
+    reason: str
+
+
+class FleetCancelled(Fact, frozen=True, tag="fleet.cancelled"):
+    reason: str = ""
+
+
+class FleetTimedOut(Fact, frozen=True, tag="fleet.timed_out"):
+    timeout_s: float
+
+
+class FleetArchived(Fact, frozen=True, tag="fleet.archived"):
+    reason: str = ""
+
+
+# --- a caller's idempotency key ----------------------------------------------------------------
+
+
+class CallRecorded(Fact, frozen=True, tag="call.recorded"):
+    """The first and only event of a key's stream, in the same append as what the call recorded."""
+
+    operation: str
+    arguments_digest: str
+    result: bytes
+
+
+AgentEvent = (
+    AgentSpawned
+    | AgentStarted
+    | AgentResumed
+    | AgentSuspended
+    | AgentAttemptFailed
+    | AgentCompleted
+    | AgentReturned
+    | AgentResultRejected
+    | AgentFailed
+    | AgentCancelled
+    | AgentTimedOut
+    | ProgressReported
+    | StepStarted
+    | StepCompleted
+    | StepFailed
+    | StepDoubted
+    | StepDoubtResolved
+    | WaitTimedOut
+    | MessageDelivered
+    | MessageSent
+    | MessageSeen
+    | MessageAcknowledged
+    | HelpRequested
+    | HelpAnswered
+)
+FleetEvent = (
+    FleetSpawned
+    | AgentAttached
+    | AgentsAdmitted
+    | AgentEnded
+    | FleetTimeoutSet
+    | FleetClosed
+    | FleetCompleted
+    | FleetFailed
+    | FleetCancelled
+    | FleetTimedOut
+    | FleetArchived
+)
+Event = AgentEvent | FleetEvent | CallRecorded
+
+ALL_EVENTS: tuple[type[Fact], ...] = (*AgentEvent.__args__, *FleetEvent.__args__, CallRecorded)
+
+
+def stored_name(event_class: type[Fact]) -> str:
+    """The name an event is stored under."""
+    return str(event_class.__struct_config__.tag)
+
+
+STORED_NAMES: dict[str, type[Fact]] = {stored_name(event_class): event_class for event_class in ALL_EVENTS}

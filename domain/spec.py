@@ -1,0 +1,116 @@
+"""What a fleet spec must be like, and the members it stands for. Pure: a checked spec or a refusal."""
+
+import re
+from collections.abc import Iterable, Mapping
+
+import msgspec
+from fleetlog.domain import checks
+from fleetlog.domain.errors import InvalidArgument
+from fleetlog.domain.values import AgentSpec, FleetSpec, Member, agent_id_for
+
+__all__ = ["MAX_AGENTS", "Seat", "check_agent", "check_fleet", "default_name", "seats"]
+
+MAX_AGENTS = 10_000
+
+
+class Seat(msgspec.Struct, frozen=True):
+    """One agent to be: its member entry, its spec and, from `each`, its item."""
+
+    member: Member
+    spec: AgentSpec
+    item: object = None
+
+
+def default_name(role: str) -> str:
+    """A role as a name: `Risk Finder` -> `risk-finder`."""
+    return re.sub(r"[^a-z0-9_.]+", "-", role.lower()).strip("-_.")[: checks.MAX_NAME].strip("-_.")
+
+
+def check_fleet(spec: FleetSpec, max_agents: int = MAX_AGENTS) -> FleetSpec:
+    """The spec with every name filled in; refuses what does not fit, naming the field."""
+    if not spec.agents:
+        raise InvalidArgument("'agents' must name at least one agent")
+    checks.text("name", spec.name, max_chars=200)
+    checks.text("goal", spec.goal)
+    checks.text("workspace", spec.workspace, max_chars=4096)
+    if spec.timeout_s is not None:
+        checks.seconds("timeout_s", spec.timeout_s)
+    if spec.max_concurrency is not None:
+        checks.integer("max_concurrency", spec.max_concurrency)
+    agents = tuple(check_agent(agent, f"agents[{i}].") for i, agent in enumerate(spec.agents))
+    total = sum(1 if agent.each is None else len(agent.each) for agent in agents)
+    if not total:
+        raise InvalidArgument("'agents' makes no agent: every 'each' is empty")
+    if total > max_agents:
+        raise InvalidArgument(f"'agents' makes {total} agents in one call (limit {max_agents})")
+    checked = msgspec.structs.replace(spec, agents=agents)
+    _refuse_repeated(member.member.name for member in seats(checked, "fleet-0-0-0"))
+    _refuse_unknown_and_cycles({agent.name: agent.depends_on for agent in agents})
+    return checked
+
+
+def check_agent(spec: AgentSpec, at: str = "") -> AgentSpec:
+    """One agent's spec with its name filled in."""
+    checks.text(f"{at}role", spec.role, max_chars=200, empty=False)
+    checks.text(f"{at}prompt", spec.prompt, empty=False)
+    name = spec.name or default_name(spec.role)
+    checks.name(f"{at}name", name)
+    checks.text(f"{at}brain", spec.brain, max_chars=200)
+    for field in ("max_attempts", "max_interruptions"):
+        checks.integer(f"{at}{field}", getattr(spec, field))
+    checks.integer(f"{at}max_rejections", spec.max_rejections, at_least=0)
+    for skill in spec.skills:
+        checks.text(f"{at}skills", skill, max_chars=200, empty=False)
+    return msgspec.structs.replace(spec, name=name)
+
+
+def seats(spec: FleetSpec, fleet_id: str) -> list[Seat]:
+    """The agents a checked spec stands for: one each, or one for each item of `each`."""
+    found: list[Seat] = []
+    for agent in spec.agents:
+        if agent.each is None:
+            found.append(seat_for(agent, agent.name, fleet_id))
+        else:
+            plain = msgspec.structs.replace(agent, each=None)
+            found.extend(
+                seat_for(plain, f"{agent.name}-{number}", fleet_id, item)
+                for number, item in enumerate(agent.each, start=1)
+            )
+    return found
+
+
+def seat_for(agent: AgentSpec, name: str, fleet_id: str, item: object = None) -> Seat:
+    """The seat of the agent called `name`."""
+    member = Member(name, agent_id_for(fleet_id, name), agent.role, agent.depends_on, agent.skills)
+    return Seat(member, msgspec.structs.replace(agent, name=name), item)
+
+
+def _refuse_repeated(names: Iterable[str]) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise InvalidArgument(f"'agents' names \"{name}\" twice; names are unique within a fleet")
+        seen.add(name)
+
+
+def _refuse_unknown_and_cycles(depends_on: Mapping[str, tuple[str, ...]]) -> None:
+    for name, needed in depends_on.items():
+        for other in needed:
+            if other not in depends_on:
+                known = ", ".join(sorted(depends_on)[:20])
+                raise InvalidArgument(f'\'depends_on\' of "{name}" names "{other}"; known are: {known}')
+    done: set[str] = set()
+    waiting = dict(depends_on)
+    while ready := [name for name, needed in waiting.items() if done.issuperset(needed)]:
+        done.update(ready)
+        for name in ready:
+            del waiting[name]
+    if waiting:
+        raise InvalidArgument(f"'depends_on' is circular: {_one_cycle(waiting)}")
+
+
+def _one_cycle(waiting: Mapping[str, tuple[str, ...]]) -> str:
+    path = [min(waiting)]
+    while (following := next(n for n in waiting[path[-1]] if n in waiting)) not in path:
+        path.append(following)
+    return " -> ".join([*path[path.index(following) :], following])

@@ -1,0 +1,151 @@
+"""The values that commands, events and read models share. Frozen; no behaviour beyond naming.
+
+Ids are readable and sort by time: `fleet-261123-014647-k3f2q7` and, inside it,
+`agent-261123-014647-k3f2q7-explorer`. The stamp names the fleet in every id of the fleet.
+"""
+
+from typing import Any, Literal, get_args
+
+import msgspec
+
+__all__ = [
+    "AGENT_ENDED",
+    "EFFECTS",
+    "FLEET_ENDED",
+    "MESSAGE_TYPES",
+    "OPERATOR",
+    "AgentSpec",
+    "AgentStatus",
+    "Artifact",
+    "DeliveryState",
+    "Effect",
+    "FleetSpec",
+    "FleetStatus",
+    "Member",
+    "Message",
+    "MessageType",
+    "Now",
+    "Severity",
+    "Stored",
+    "agent_id_for",
+    "fleet_id_of",
+    "stamp_of",
+]
+
+MessageType = Literal["handoff", "question", "result", "alert", "request_help"]
+Severity = Literal["info", "warning", "high", "critical"]
+Effect = Literal["pure", "idempotent", "effectful"]
+FleetStatus = Literal["running", "complete", "failed", "timed_out", "cancelled"]
+AgentStatus = Literal["pending", "running", "waiting", "complete", "failed", "timed_out", "cancelled"]
+DeliveryState = Literal["queued", "seen", "acknowledged"]
+
+MESSAGE_TYPES: tuple[str, ...] = get_args(MessageType)
+EFFECTS: tuple[str, ...] = get_args(Effect)
+FLEET_ENDED = frozenset({"complete", "failed", "timed_out", "cancelled"})
+AGENT_ENDED = frozenset({"complete", "failed", "timed_out", "cancelled"})
+
+OPERATOR = "operator"
+"""The sender and principal of what a person or a host program does."""
+
+
+class Now(msgspec.Struct, frozen=True):
+    """The time a command enters with. `wall_ms` is UTC epoch milliseconds; `uptime_s` counts only
+    the seconds in which this log's runtime was up, over all its processes."""
+
+    wall_ms: int
+    uptime_s: float
+
+
+class Artifact(msgspec.Struct, frozen=True):
+    """Something large that is stored once beside the log, by its SHA-256."""
+
+    sha256: str
+    size_bytes: int
+    preview: str
+
+
+class Stored(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A value a brain produced: msgpack bytes here, or in the artifact when they are many."""
+
+    inline: bytes = b""
+    artifact: Artifact | None = None
+
+
+class Message(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One message as its recipient sees it. `sender` is an agent's id or `operator`.
+
+    `correlation_id` is the id of the message this one answers. `broadcast_size` is the number of
+    recipients of a broadcast, else 0. `declined` marks the answer of a peer that ended unasked.
+    """
+
+    id: str
+    sender: str
+    type: MessageType
+    payload: str
+    correlation_id: str = ""
+    broadcast_size: int = 0
+    declined: bool = False
+
+
+class AgentSpec(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """What a fleet says of one agent.
+
+    `brain` names the function that drives it (a name given to `Runtime.open`, or `module:function`);
+    an empty brain is a mailbox that is worked from outside. `depends_on` names agents of the fleet
+    that must have completed first. `each` makes one agent for each item. `result_schema` is a JSON
+    Schema its result must fit; it may be rejected `max_rejections` times. `max_attempts` counts
+    runs that ended in an error; `max_interruptions` counts restarts without a step between them.
+    """
+
+    role: str
+    prompt: str
+    name: str = ""
+    brain: str = ""
+    agent: str = ""
+    model: str = ""
+    skills: tuple[str, ...] = ()
+    depends_on: tuple[str, ...] = ()
+    each: tuple[Any, ...] | None = None
+    result_schema: dict[str, Any] | bool | None = None
+    max_attempts: int = 3
+    max_rejections: int = 3
+    max_interruptions: int = 50
+
+
+class FleetSpec(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """What to spawn. `timeout_s` counts runtime uptime; `max_concurrency` bounds how many brains of
+    the fleet run at the same moment; `keep_open` keeps the fleet after its last agent has ended."""
+
+    agents: tuple[AgentSpec, ...]
+    name: str = ""
+    goal: str = ""
+    workspace: str = ""
+    timeout_s: float | None = None
+    max_concurrency: int | None = None
+    keep_open: bool = False
+
+
+class Member(msgspec.Struct, frozen=True, array_like=True):
+    """An agent as its fleet knows it."""
+
+    name: str
+    agent_id: str
+    role: str
+    depends_on: tuple[str, ...] = ()
+    skills: tuple[str, ...] = ()
+
+
+def stamp_of(stream_id: str) -> str:
+    """The fleet's stamp in a fleet's or agent's id; empty when the id has another form."""
+    parts = stream_id.split("-", 4)
+    return "-".join(parts[1:4]) if len(parts) >= 4 and parts[0] in ("fleet", "agent") else ""
+
+
+def fleet_id_of(stream_id: str) -> str:
+    """The id of the fleet an agent (or the fleet itself) belongs to."""
+    return f"fleet-{stamp_of(stream_id)}"
+
+
+def agent_id_for(fleet_id: str, name: str) -> str:
+    """The id of the agent called `name` in a fleet."""
+    return f"agent-{stamp_of(fleet_id)}-{name}"

@@ -1,0 +1,16 @@
+"""The read models a runtime keeps up."""
+
+from fleetlog.projections.agents import Agents
+from fleetlog.projections.fleets import Fleets
+from fleetlog.projections.help_requests import HelpRequests
+from fleetlog.projections.inbox import Inbox
+from fleetlog.projections.projection import Projection
+from fleetlog.projections.results import Results
+from fleetlog.projections.timeline import Timeline
+
+__all__ = ["all_projections"]
+
+
+def all_projections() -> tuple[Projection, ...]:
+    """A fresh one of each, in the order they are fed."""
+    return (Fleets(), Agents(), Inbox(), Results(), HelpRequests(), Timeline())

@@ -1,0 +1,115 @@
+"""What has happened, in one line an event?"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from fleetlog.domain import events as e
+from fleetlog.domain.values import fleet_id_of
+from fleetlog.projections.projection import Handler, Recorded, Rows
+
+__all__ = ["Timeline", "summary"]
+
+_INSERT = (
+    "INSERT INTO timeline (position, fleet_id, agent_id, at_ms, what, by, summary) VALUES (?,?,?,?,?,?,?)"
+)
+_SUMMARY_CHARS = 200
+
+
+class Timeline:
+    """One row an event of a fleet or an agent; `what` is the event's stored name."""
+
+    name = "timeline"
+    version = 1
+    tables: Sequence[str] = ("timeline",)
+    schema: Sequence[str] = (
+        """CREATE TABLE timeline (
+            position INTEGER PRIMARY KEY, fleet_id TEXT NOT NULL, agent_id TEXT NOT NULL,
+            at_ms INTEGER NOT NULL, what TEXT NOT NULL, by TEXT NOT NULL, summary TEXT NOT NULL
+        )""",
+        "CREATE INDEX timeline_by_fleet ON timeline (fleet_id)",
+    )
+
+    def __init__(self) -> None:
+        self.handlers: Mapping[type, Handler] = {
+            event_class: self._row(e.stored_name(event_class))
+            for event_class in e.ALL_EVENTS
+            if event_class is not e.CallRecorded
+        }
+
+    @staticmethod
+    def _row(what: str) -> Handler:
+        say = _SUMMARIES.get(what, _nothing)
+
+        def handle(recorded: Recorded, rows: Rows) -> None:
+            position, stream_id, _, at_ms, by, event = recorded
+            agent_id = stream_id if stream_id.startswith("agent-") else ""
+            rows.add(
+                _INSERT,
+                position,
+                fleet_id_of(stream_id),
+                agent_id,
+                at_ms,
+                what,
+                by,
+                say(event)[:_SUMMARY_CHARS],
+            )
+
+        return handle
+
+
+def summary(event: e.Event) -> str:
+    """The event in a few words."""
+    return _SUMMARIES.get(e.stored_name(type(event)), _nothing)(event)[:_SUMMARY_CHARS]
+
+
+def _nothing(_: object) -> str:
+    return ""
+
+
+def _delivered(event: e.MessageDelivered) -> str:
+    message = event.message
+    return f"{message.type} from {message.sender}: {message.payload[:_SUMMARY_CHARS]}"
+
+
+def _spawned(event: e.FleetSpawned) -> str:
+    return f"{event.spec.name or 'fleet'}: {len(event.members)} agents"
+
+
+def _admitted(event: e.AgentsAdmitted) -> str:
+    rest = len(event.names) - 5
+    return ", ".join(event.names[:5]) + (f" and {rest} more" if rest > 0 else "")
+
+
+_SUMMARIES: Mapping[str, Callable[..., str]] = {
+    "agent.spawned": lambda event: f"{event.name} ({event.spec.role})",
+    "agent.resumed": lambda event: f"after {event.interruptions} interruptions without a step",
+    "agent.suspended": lambda event: f"waits: {event.name}",
+    "agent.attempt_failed": lambda event: f"attempt {event.attempt}: {event.error}",
+    "agent.returned": lambda event: event.error,
+    "agent.result_rejected": lambda event: "; ".join(event.reasons),
+    "agent.failed": lambda event: "; ".join(event.reasons),
+    "agent.cancelled": lambda event: event.reason,
+    "agent.timed_out": lambda event: event.reason,
+    "agent.progress_reported": lambda event: event.text,
+    "step.started": lambda event: event.name,
+    "step.completed": lambda event: event.name,
+    "step.failed": lambda event: f"{event.name}: {event.error_type}: {event.error}",
+    "step.doubted": lambda event: event.name,
+    "step.doubt_resolved": lambda event: f"{event.outcome} by {event.by}",
+    "step.wait_timed_out": lambda event: event.name,
+    "message.delivered": _delivered,
+    "message.sent": lambda event: f"{event.name} {event.to_operator}".rstrip(),
+    "message.seen": lambda event: event.message_id,
+    "message.acknowledged": lambda event: event.message_id,
+    "help.requested": lambda event: event.blocker,
+    "help.answered": lambda event: f"{event.by}: {event.answer}",
+    "fleet.spawned": _spawned,
+    "fleet.agent_attached": lambda event: event.member.name,
+    "fleet.agents_admitted": _admitted,
+    "fleet.agent_ended": lambda event: f"{event.name} {event.status}",
+    "fleet.timeout_set": lambda event: f"{event.timeout_s:g} seconds",
+    "fleet.closed": lambda event: event.reason,
+    "fleet.failed": lambda event: event.reason,
+    "fleet.cancelled": lambda event: event.reason,
+    "fleet.timed_out": lambda event: f"after {event.timeout_s:g} seconds",
+    "fleet.archived": lambda event: event.reason,
+}

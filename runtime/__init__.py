@@ -1,0 +1,1 @@
+"""Everything that moves: the facade, the log, the actors, the workers."""

@@ -1,0 +1,335 @@
+"""The actor of one agent: its commands, its share of broadcasts, and its brain's runs.
+
+Its rule: at most one run of its brain is on its way at any time, and only that run may record steps.
+"""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any
+
+from fleetlog.domain import commands as c
+from fleetlog.domain import events as e
+from fleetlog.domain.agent import Agent, matches
+from fleetlog.domain.errors import InvalidArgument, NotAllowed, Refused, StoreFault
+from fleetlog.domain.fleet import Roster
+from fleetlog.domain.values import Message, fleet_id_of
+from fleetlog.runtime.aggregate_host import AggregateHost
+from fleetlog.runtime.brains.context import Context
+from fleetlog.runtime.brains.function import call_brain
+from fleetlog.runtime.brains.run import Run, RunEnded, RunStart
+from fleetlog.runtime.engine import Engine, Request
+from fleetlog.runtime.journal import Part, Receipt, Unit
+from fleetlog.runtime.mail import Bundle, Contribute, Sealed, Sent, post_message, roster
+
+__all__ = ["Admit", "AgentActor"]
+
+logger = logging.getLogger("fleetlog.actors")
+
+INTERRUPT_AFTER_S = 1.0
+RERUN_BASE_S, RERUN_MAX_S = 0.2, 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Admit:
+    """The fleet says: you may run (and tell me again if you have ended). `limit` is how many of the
+    fleet's brains may run at once."""
+
+    limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Look whether something is due: a timer rang, or a peer waits for an answer."""
+
+
+class AgentActor(AggregateHost[Agent]):
+    """One agent."""
+
+    def __init__(self, engine: Engine, stream_id: str) -> None:
+        super().__init__(engine, stream_id)
+        self._admitted = False
+        self._limit: int | None = None
+        self._run: Run | None = None
+        self._has_run = False
+        self._unclean_runs = 0
+        self._announced = ""
+        self._declined: set[str] = set()
+        self._held_by: Bundle | None = None
+        self._held: list[Unit] = []
+
+    def make_state(self) -> Agent:
+        """See `AggregateHost`."""
+        self._announced, self._declined = "", set()
+        return Agent(self.stream_id)
+
+    # --- commands ----------------------------------------------------------------------------
+
+    def handle(self, request: Request) -> None:
+        """A run's command counts only while it is this agent's run."""
+        if request.run_id and (self._run is None or self._run.run_id != request.run_id):
+            request.refuse(NotAllowed(f"Run {request.run_id} of agent {self.stream_id} is over"))
+            return
+        super().handle(request)
+        if isinstance(request.command, c.StopAgent | c.CancelAgent):
+            self.follow_if_loaded()
+
+    def outcome(self, command: Any, events: Sequence[Any]) -> Any:
+        """The step's record for a command that records one; what was sent for a delivery."""
+        agent = self.state
+        match command:
+            case c.DeliverMessage():
+                return Sent(command.message.id, (agent.id,))
+            case c.BeginRun():
+                return self._run_start(agent) if agent.can_run else None
+            case c.AcknowledgeMessage():
+                return command.message_id in agent.deliveries
+            case _:
+                index = getattr(command, "index", None)
+                known = index is not None and 0 <= index < len(agent.steps)
+                return agent.steps[index] if known and index is not None else None
+
+    def _run_start(self, agent: Agent) -> RunStart:
+        assert agent.spec is not None
+        return RunStart(
+            agent.id,
+            agent.fleet_id,
+            agent.name,
+            agent.spec,
+            agent.goal,
+            agent.workspace,
+            agent.item,
+            tuple(agent.steps),
+        )
+
+    def wants_commit(self, events: Sequence[Any]) -> bool:
+        """A message nobody waits for, and a step of the run that is going on, lead to nothing here."""
+        agent = self.state
+        if agent.has_ended:
+            return True
+        last = events[-1]
+        if isinstance(last, e.MessageDelivered):
+            return self._run is None and agent.wait is not None and matches(agent.wait, last.message)
+        return self._run is None
+
+    # --- what follows ------------------------------------------------------------------------
+
+    def follow_if_loaded(self) -> None:
+        if self._state is not None and self._state.exists:
+            self.follow()
+
+    def follow(self) -> None:
+        """Announce an end, answer for questions nobody will answer, or run the brain if it is due."""
+        agent = self.state
+        if agent.has_ended:
+            self._announce_end(agent)
+            self._decline_questions(agent)
+        if not agent.can_run:
+            self.engine.timers.disarm(self._timer_key)
+            if self._run is not None:
+                self._stop_run(f"the agent is {agent.status}")
+            return
+        if self._run is None and (self._admitted or agent.status != "pending"):
+            self._run_or_wait(agent)
+
+    def _run_or_wait(self, agent: Agent) -> None:
+        assert agent.spec is not None
+        if not agent.spec.brain:
+            if agent.status == "pending":
+                self.post(Request(c.BeginRun(), by=self.stream_id))
+            return
+        if agent.is_due(self.engine.clock.now()):
+            self._start_run(agent.spec.brain)
+            return
+        self._ask_again(agent)
+        due = agent.retry_uptime_s
+        if due is None and agent.wait is not None:
+            due = agent.wait.until_uptime_s
+        if due is not None:
+            self._arm(due)
+
+    def _start_run(self, brain_name: str) -> None:
+        try:
+            brain = self.engine.brains.find(brain_name)
+        except InvalidArgument as error:
+            logger.warning("action=brain_missing agent=%s error=%s", self.stream_id, error)
+            return
+        jitter = self.engine.jitter()
+
+        def drive(run: Run, start: RunStart) -> None:
+            call_brain(brain, Context(run, start), jitter)
+
+        run_id = self.engine.next_run_id()
+        link = _Link(self.engine, self.stream_id, run_id, self.post)
+        self._run = Run(run_id, fleet_id_of(self.stream_id), self._limit, link, drive)
+        self._run.interrupted_before = not self._has_run or self._unclean_runs > 0
+        self._has_run = True
+        self.engine.workers.submit(self._run)
+
+    def _stop_run(self, reason: str) -> None:
+        run = self._run
+        assert run is not None
+        if not run.is_stopped:
+            run.stop(reason)
+            due = self.engine.clock.now().uptime_s + INTERRUPT_AFTER_S
+            self.engine.timers.arm(f"interrupt {self.stream_id}", due, run.interrupt)
+
+    def _run_ended(self, ended: RunEnded) -> None:
+        if self._run is None or self._run.run_id != ended.run_id:
+            return
+        self._run = None
+        self.engine.timers.disarm(f"interrupt {self.stream_id}")
+        if ended.clean:
+            self._unclean_runs = 0
+            self.post(Look())
+        else:
+            self._unclean_runs += 1
+            delay = min(RERUN_MAX_S, RERUN_BASE_S * 2.0 ** (self._unclean_runs - 1))
+            self._arm(self.engine.clock.now().uptime_s + delay)
+
+    def _arm(self, uptime_s: float) -> None:
+        self.engine.timers.arm(self._timer_key, uptime_s, lambda: self.post(Look()))
+
+    @property
+    def _timer_key(self) -> str:
+        return f"wake {self.stream_id}"
+
+    def _ask_again(self, agent: Agent) -> None:
+        """After a load, a peer that was asked is looked at again: it may have an answer to give, or none."""
+        wait = agent.wait
+        if wait is None or not wait.correlation_id.startswith("message-") or self._has_run:
+            return
+        asked = self.engine.rosters.get(agent.fleet_id)
+        member = asked.members.get(wait.name.removeprefix("answer from ")) if asked else None
+        if member is not None:
+            self.engine.residents.post(member.agent_id, Look())
+
+    def _announce_end(self, agent: Agent) -> None:
+        if self._announced != agent.status:
+            self._announced = agent.status
+            ended = c.RecordAgentEnd(agent.name, agent.status, agent.returned or agent.status != "complete")  # type: ignore[arg-type]
+            self.engine.residents.post(agent.fleet_id, Request(ended, by=self.stream_id))
+
+    def _decline_questions(self, agent: Agent) -> None:
+        for question_id, sender in agent.unanswered():
+            if question_id in self._declined:
+                continue
+            text = f"agent {agent.name} is {agent.status} and did not answer"
+            answer = Message(
+                f"{question_id}-declined", agent.id, "result", text, correlation_id=question_id, declined=True
+            )
+            self._declined.add(question_id)
+            if sender.startswith("agent-"):
+                self.engine.residents.post(sender, Request(c.DeliverMessage(answer), by=self.stream_id))
+
+    # --- notes -------------------------------------------------------------------------------
+
+    def on_note(self, message: object) -> None:
+        """See `AggregateHost`."""
+        match message:
+            case RunEnded():
+                self._run_ended(message)
+            case Admit():
+                self._admitted, self._limit, self._announced = True, message.limit, ""
+                self._look()
+            case Look():
+                self._look()
+            case Contribute():
+                self._contribute(message.bundle)
+            case Sealed():
+                self._release(message)
+
+    def _look(self) -> None:
+        try:
+            agent, _ = self.load()
+        except StoreFault as error:
+            self.discard(error)
+            return
+        if not agent.exists:
+            self.forget_nothing()
+            return
+        wait = agent.wait
+        now = self.engine.clock.now()
+        if wait is not None and wait.until_uptime_s is not None and now.uptime_s >= wait.until_uptime_s:
+            self.post(Request(c.ExpireWait(), by=self.stream_id))
+        self.follow()
+
+    def may_retire(self) -> bool:
+        """A run, a held part and a timer's target stay."""
+        return self._run is None and self._held_by is None
+
+    # --- broadcasts --------------------------------------------------------------------------
+
+    def _contribute(self, bundle: Bundle) -> None:
+        """Give this agent's event to the bundle, and hold what comes after it until that is on its way."""
+        request = bundle.broadcast.request
+        now = self.engine.clock.now()
+        try:
+            agent, _ = self.load()
+            events = agent.decide(request.command, now)
+        except StoreFault as error:
+            bundle.abort(error)
+            self.discard(error)
+        except Refused as refusal:
+            bundle.skip(refusal)
+        else:
+            if events:
+                stored = self.record(agent, events, (now.wall_ms, request.by, request.cause))
+                self._held_by = bundle
+                part = Part(self.stream_id, self._incarnation, stored, self, self.wants_commit(events))
+                bundle.add(agent.id, part)
+            else:
+                bundle.add(agent.id, None)
+
+    def submit(self, unit: Unit) -> None:
+        """See `AggregateHost`; what stands behind a bundle's part waits for the bundle."""
+        if self._held_by is None:
+            super().submit(unit)
+        else:
+            self._held.append(unit)
+
+    def _release(self, sealed: Sealed) -> None:
+        if self._held_by is not sealed.bundle:
+            return
+        self._held_by = None
+        held, self._held = self._held, []
+        if sealed.error is None:
+            for unit in held:
+                super().submit(unit)
+            return
+        for unit in held:
+            if unit.reply is not None:
+                unit.reply.set_exception(sealed.error)
+        self.discard(sealed.error)
+
+
+class _Link:
+    """What the agent's runs need of the engine; lives on the workers' threads."""
+
+    def __init__(self, engine: Engine, agent_id: str, run_id: int, post: Callable[[object], None]) -> None:
+        self._engine, self._agent_id, self._run_id, self._post = engine, agent_id, run_id, post
+        self.artifacts = engine.artifacts
+
+    def tell(self, command: c.RunCommand, reply: "Future[Receipt]") -> None:
+        """See `AgentLink`."""
+        request = Request(command, reply, by=self._agent_id, run_id=self._run_id)
+        self._engine.residents.post(self._agent_id, request)
+
+    def send(self, message: Message, to: str) -> tuple[str, ...]:
+        """See `AgentLink`."""
+        future = post_message(self._engine, fleet_id_of(self._agent_id), message, to, by=self._agent_id)
+        sent: Sent = future.result().outcome
+        return sent.recipients
+
+    def roster(self) -> Roster:
+        """See `AgentLink`."""
+        return roster(self._engine, fleet_id_of(self._agent_id))
+
+    def results(self, names: tuple[str, ...]) -> Mapping[str, Any]:
+        """See `AgentLink`."""
+        return self._engine.results(fleet_id_of(self._agent_id), names)
+
+    def ended(self, event: RunEnded) -> None:
+        """See `AgentLink`."""
+        self._post(event)

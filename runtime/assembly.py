@@ -1,0 +1,181 @@
+"""One runtime's parts: started in one order here, and stopped in its exact reverse.
+
+Its rule: nothing of it is global, and whatever was started is stopped, also when a later start fails.
+"""
+
+import contextlib
+import itertools
+import os
+import random
+import shutil
+import tempfile
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from fleetlog.domain import checks
+from fleetlog.domain.errors import InvalidArgument, NotFound
+from fleetlog.domain.spec import MAX_AGENTS
+from fleetlog.projections.all import all_projections
+from fleetlog.runtime.agent_actor import AgentActor
+from fleetlog.runtime.aggregate_host import Passivate, Recover
+from fleetlog.runtime.artifacts import ArtifactStore
+from fleetlog.runtime.brains.function import Brain, Brains
+from fleetlog.runtime.clock import Clock
+from fleetlog.runtime.dispatcher import Dispatcher, PooledActor
+from fleetlog.runtime.engine import Engine, Residents
+from fleetlog.runtime.fleet_actor import FleetActor
+from fleetlog.runtime.journal import Journal
+from fleetlog.runtime.ownership import Ownership
+from fleetlog.runtime.projector import Projector
+from fleetlog.runtime.queries import Queries
+from fleetlog.runtime.store import EventStore, open_store
+from fleetlog.runtime.timers import Timers
+from fleetlog.runtime.views import Reader, ViewFile
+from fleetlog.runtime.workers import Workers
+
+__all__ = ["Assembly", "RuntimeConfig", "directory_path"]
+
+
+class RuntimeConfig(msgspec.Struct, frozen=True):
+    """Sizes and limits of one runtime.
+
+    `workers` brains execute at once; `actor_threads` share all actors; an actor without work leaves memory
+    after `idle_after_s`; one call may make `max_agents` agents; `close_timeout_s` bounds `close`.
+    """
+
+    workers: int = 16
+    actor_threads: int = 2
+    idle_after_s: float = 300.0
+    max_agents: int = MAX_AGENTS
+    close_timeout_s: float = 3.0
+
+
+class Assembly:
+    """Everything a runtime consists of, running."""
+
+    def __init__(
+        self,
+        directory: Path | None,
+        config: RuntimeConfig,
+        clock: Clock,
+        brains: Mapping[str, Brain] | None = None,
+        store: EventStore | None = None,
+    ) -> None:
+        self._closing = contextlib.ExitStack()
+        self._close_lock = threading.Lock()
+        try:
+            self._start(directory, config, clock, Brains(brains), store)
+        except BaseException:
+            self._closing.close()
+            raise
+
+    def _start(
+        self,
+        directory: Path | None,
+        config: RuntimeConfig,
+        clock: Clock,
+        brains: Brains,
+        store: EventStore | None,
+    ) -> None:
+        then = self._closing.callback
+        if directory is None:
+            scratch = Path(tempfile.mkdtemp(prefix="fleetlog-"))
+            then(shutil.rmtree, scratch, ignore_errors=True)
+            log_path, views_path, artifacts = None, scratch / "views.db", ArtifactStore(None)
+        else:
+            then(Ownership(directory, clock).release)
+            log_path, views_path = directory / "log.db", directory / "views.db"
+            artifacts = ArtifactStore(directory / "artifacts")
+        store = store or open_store(log_path)
+        then(store.close)
+        projections = all_projections()
+        self.projector = Projector(store, ViewFile(views_path, projections), projections)
+        reader = Reader(views_path)
+        then(reader.close)
+        then(self.projector.close)
+        self.queries = Queries(reader, artifacts, is_owned=True)
+        journal = Journal(store)
+        self.engine = engine = Engine(
+            store=store,
+            journal=journal,
+            dispatcher=Dispatcher(config.actor_threads),
+            clock=clock,
+            timers=Timers(clock),
+            workers=Workers(config.workers),
+            artifacts=artifacts,
+            brains=brains,
+            results=self._outputs,
+            jitter=random.random,
+            idle_after_s=config.idle_after_s,
+        )
+        engine.residents = Residents(lambda stream_id: _make_actor(engine, stream_id))
+        then(engine.residents.close)
+        then(journal.close)
+        then(engine.dispatcher.close)
+        then(engine.workers.close, config.close_timeout_s)
+        then(engine.timers.close)
+
+    def recover(self) -> None:
+        """Have every fleet go on in which something is left to do; and keep idle actors out of memory."""
+        self.projector.wait(self.engine.journal.position, timeout_s=3600)
+        for fleet_id in self.queries.open_fleets():
+            self.engine.residents.post(fleet_id, Recover())
+
+    def sweep_idle(self) -> None:
+        """Now and from time to time, ask the actors that have been idle to leave the memory."""
+        engine = self.engine
+        now = engine.clock.now().uptime_s
+        for actor in engine.residents.all():
+            actor.post(Passivate(now - engine.idle_after_s))
+        engine.timers.arm("sweep", now + max(0.05, engine.idle_after_s / 4), self.sweep_idle)
+
+    def catch_up(self) -> int:
+        """Wait until the views show everything that is committed; their position."""
+        return self.projector.wait(self.engine.journal.position)
+
+    def _outputs(self, fleet_id: str, names: tuple[str, ...]) -> dict[str, Any]:
+        """The outputs a dependent agent sees. They are final: it started after they were committed."""
+        self.catch_up()
+        outputs = self.queries.outputs(fleet_id)
+        return {name: outputs[name] if name in outputs else _numbered(outputs, name) for name in names}
+
+    def close(self) -> None:
+        """Stop all of it; a second call does nothing."""
+        with self._close_lock:
+            self._closing.close()
+
+
+def _numbered(outputs: Mapping[str, Any], name: str) -> list[Any]:
+    """The outputs of `name-1`, `name-2`, ...: those of an agent with `each`."""
+    numbered = (f"{name}-{number}" for number in itertools.count(1))
+    return [outputs[item] for item in itertools.takewhile(outputs.__contains__, numbered)]
+
+
+def _make_actor(engine: Engine, stream_id: str) -> PooledActor:
+    if stream_id.startswith("agent-"):
+        return AgentActor(engine, stream_id)
+    if stream_id.startswith("fleet-"):
+        return FleetActor(engine, stream_id)
+    raise NotFound(f"'{stream_id}' is neither a fleet's nor an agent's id")
+
+
+def directory_path(directory: str | os.PathLike[str]) -> Path | None:
+    """The directory a runtime is opened in; None for `memory:`. Raises `InvalidArgument`."""
+    if not isinstance(directory, str | os.PathLike):
+        raise InvalidArgument(f"'directory' must be a path or memory:, got {checks.shown(directory)}")
+    text = os.fspath(directory)
+    if text in ("memory:", "memory://"):
+        return None
+    if text.startswith("sqlite:///"):
+        text = text.removeprefix("sqlite://")
+    elif "://" in text:
+        raise InvalidArgument(
+            f"'directory' must be a path, memory: or sqlite:///PATH, got {checks.shown(text)}"
+        )
+    if not text or "\0" in text:
+        raise InvalidArgument(f"'directory' must be a path or memory:, got {checks.shown(text)}")
+    return Path(text).absolute()

@@ -1,0 +1,1 @@
+"""What drives an agent: functions on a context of recorded steps."""

@@ -1,0 +1,78 @@
+"""Brains that are plain Python functions: finding them by name, and calling them for one run.
+
+A brain takes its context, and what it returns is its result (unless it has submitted one). How a run
+ends becomes a command of the agent's: a result, a failed attempt, a wait; never an exception here.
+"""
+
+import importlib
+import logging
+import traceback
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from fleetlog.domain import commands as c
+from fleetlog.domain.errors import FleetlogError, InvalidArgument, StepInDoubt, StepMismatch
+
+if TYPE_CHECKING:
+    from fleetlog.runtime.brains.context import Context
+
+__all__ = ["Brain", "Brains", "call_brain"]
+
+logger = logging.getLogger("fleetlog.brains")
+
+Brain = Callable[["Context"], Any]
+
+_ERROR_CHARS = 2_000
+
+
+class Brains:
+    """The functions a runtime knows by name; others are named `module:function` and imported."""
+
+    def __init__(self, named: Mapping[str, Brain] | None = None) -> None:
+        self._named = dict(named or {})
+
+    def find(self, name: str) -> Brain:
+        """The function of that name; raises `InvalidArgument` that says what is known."""
+        if name in self._named:
+            return self._named[name]
+        module_name, colon, attribute = name.partition(":")
+        if not colon:
+            known = ", ".join(sorted(self._named)) or "none"
+            raise InvalidArgument(
+                f"'brain': \"{name}\" is not known (known: {known}); give it to Runtime.open(brains=...) "
+                "or name it as module:function"
+            )
+        try:
+            found = getattr(importlib.import_module(module_name), attribute)
+        except (ImportError, AttributeError, ValueError) as error:
+            raise InvalidArgument(f"'brain': \"{name}\" cannot be imported: {error}") from error
+        if not callable(found):
+            raise InvalidArgument(f"'brain': \"{name}\" is a {type(found).__name__}, not a function")
+        brain: Brain = found
+        return brain
+
+
+def call_brain(brain: Brain, context: "Context", jitter: float) -> None:
+    """Call the function once and record how it ended. Runs on a worker's thread.
+
+    Waits (`RunSuspended`) and stops (`RunStopped`) pass through: they are no endings of the brain's.
+    """
+    try:
+        output = brain(context)
+        context.finish(output)
+    except StepInDoubt as doubt:
+        context.record(c.SuspendInDoubt(doubt.index))
+    except StepMismatch as error:
+        context.record(c.FailRun(str(error), retryable=False))
+    except Exception as error:  # whatever a brain raises is its attempt's failure, recorded with its place
+        logger.info("action=attempt_failed agent=%s", context.agent_id, exc_info=error)
+        context.record(c.FailRun(_describe(error), jitter=jitter))
+
+
+def _describe(error: Exception) -> str:
+    """One line a person can act on: what, and where in the brain's own code."""
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [frame for frame in frames if "/fleetlog/" not in frame.filename] or list(frames)
+    place = f" (at {ours[-1].filename}:{ours[-1].lineno} in {ours[-1].name})" if ours else ""
+    kind = "" if isinstance(error, FleetlogError) else f"{type(error).__name__}: "
+    return f"{kind}{error}"[:_ERROR_CHARS] + ("" if isinstance(error, FleetlogError) else place)

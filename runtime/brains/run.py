@@ -1,0 +1,217 @@
+"""One run of a brain: what ties a worker's thread to the agent's actor.
+
+A run that is stopped can record nothing more: its calls raise `RunStopped`, the processes it started are
+killed, and, if its own code does not end by itself, an exception is raised in it.
+"""
+
+import contextlib
+import ctypes
+import logging
+import os
+import signal
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from typing import Any, Protocol
+
+import msgspec
+
+from fleetlog.domain import commands as c
+from fleetlog.domain.agent import StepRecord
+from fleetlog.domain.errors import Fault, Refused, RuntimeClosed
+from fleetlog.domain.fleet import Roster
+from fleetlog.domain.values import AgentSpec, Message
+from fleetlog.runtime.artifacts import ArtifactStore
+from fleetlog.runtime.journal import Receipt
+
+__all__ = ["AgentLink", "Run", "RunEnded", "RunStart", "RunStopped", "RunSuspended"]
+
+logger = logging.getLogger("fleetlog.brains")
+
+RETRY_BASE_S, RETRY_MAX_S = 0.05, 5.0
+
+
+class RunSuspended(BaseException):
+    """The brain waits: unwind its stack and give the thread back. Not an `Exception`, so that a brain's
+    own `except Exception` does not catch it."""
+
+
+class RunStopped(BaseException):
+    """This run may do nothing more: it was cancelled, or the runtime is closing."""
+
+
+class RunStart(msgspec.Struct, frozen=True):
+    """What the agent was at the beginning of the run. `history` is its recorded steps."""
+
+    agent_id: str
+    fleet_id: str
+    name: str
+    spec: AgentSpec
+    goal: str
+    workspace: str
+    item: Any
+    history: tuple[StepRecord, ...]
+
+
+class RunEnded(msgspec.Struct, frozen=True):
+    """Told to the agent's actor. `clean`: the brain ended or waits, as its events say."""
+
+    run_id: int
+    clean: bool
+
+
+class AgentLink(Protocol):
+    """What a run needs of the runtime around it."""
+
+    artifacts: ArtifactStore
+
+    def tell(self, command: c.RunCommand, reply: "Future[Receipt]") -> None:
+        """Give the agent's actor a command of this run."""
+
+    def send(self, message: Message, to: str) -> tuple[str, ...]:
+        """Deliver to a peer, or with `*` to all others; the recipients. Raises `Refused` or `Fault`."""
+
+    def roster(self) -> Roster:
+        """The fleet's members."""
+
+    def results(self, names: tuple[str, ...]) -> Mapping[str, Any]:
+        """The outputs of agents that have completed."""
+
+    def ended(self, event: RunEnded) -> None:
+        """The run is over."""
+
+
+class Run:
+    """A task for the workers. `drive` calls the brain; it is given when the run is made."""
+
+    def __init__(
+        self,
+        run_id: int,
+        fleet_id: str,
+        limit: int | None,
+        link: AgentLink,
+        drive: Callable[["Run", RunStart], None],
+    ) -> None:
+        self.run_id, self.link = run_id, link
+        self._fleet_id, self._limit, self._drive = fleet_id, limit, drive
+        self.interrupted_before = False
+        self._stopped = threading.Event()
+        self._reason = ""
+        self._lock = threading.Lock()  # guards _thread_id and _groups
+        self._thread_id: int | None = None
+        self._groups: set[int] = set()
+
+    @property
+    def fleet_id(self) -> str:
+        """See `workers.Task`."""
+        return self._fleet_id
+
+    @property
+    def limit(self) -> int | None:
+        """See `workers.Task`."""
+        return self._limit
+
+    @property
+    def is_stopped(self) -> bool:
+        """It was told to end."""
+        return self._stopped.is_set()
+
+    # --- on the worker's thread --------------------------------------------------------------
+
+    def execute(self) -> None:
+        """See `workers.Task`."""
+        clean = False
+        try:
+            if not self.is_stopped:
+                self._enter()
+                clean = self._begin_and_drive()
+        except RunSuspended:
+            clean = True
+        except RunStopped:
+            logger.debug("action=run_stopped run=%d reason=%s", self.run_id, self._reason)
+        except Exception:  # a fault of ours, not the brain's: said, and the run is made again later
+            logger.exception("action=run_failed run=%d", self.run_id)
+        finally:
+            self._leave()
+            self.link.ended(RunEnded(self.run_id, clean))
+
+    def _begin_and_drive(self) -> bool:
+        start = self.record(c.BeginRun(self.interrupted_before)).outcome
+        if isinstance(start, RunStart):
+            self._drive(self, start)
+        return True
+
+    def record(self, command: c.RunCommand) -> Receipt:
+        """Have the agent's actor record a command; returns after the commit.
+
+        While the store cannot write (a full disk), this tries again until the run is stopped: the step's
+        value is in memory here and nowhere else. Raises `RunStopped` when the agent has gone on without it.
+        """
+        delay = RETRY_BASE_S
+        while True:
+            self.check()
+            reply: Future[Receipt] = Future()
+            self.link.tell(command, reply)
+            try:
+                return reply.result()
+            except RuntimeClosed as error:
+                self.stop(str(error))
+            except Refused as error:
+                self.stop(str(error))
+            except Fault as error:
+                logger.warning("action=record_retried run=%d error=%s", self.run_id, error)
+                self._stopped.wait(delay)
+                delay = min(RETRY_MAX_S, delay * 2)
+
+    def check(self) -> None:
+        """Raise `RunStopped` if the run was told to end."""
+        if self._stopped.is_set():
+            raise RunStopped(self._reason)
+
+    def _enter(self) -> None:
+        with self._lock:
+            self._thread_id = threading.get_ident()
+
+    def _leave(self) -> None:
+        with self._lock:
+            self._thread_id = None
+        self.kill_processes()
+
+    # --- processes ---------------------------------------------------------------------------
+
+    def add_process_group(self, group: int) -> None:
+        """This process group dies with the run."""
+        with self._lock:
+            self._groups.add(group)
+        if self.is_stopped:
+            self.kill_processes()
+
+    def remove_process_group(self, group: int) -> None:
+        """This process group has ended."""
+        with self._lock:
+            self._groups.discard(group)
+
+    def kill_processes(self) -> None:
+        """Kill every process (group) the run has started."""
+        with self._lock:
+            groups, self._groups = self._groups, set()
+        for group in groups:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(group, signal.SIGKILL)
+
+    # --- from other threads ------------------------------------------------------------------
+
+    def stop(self, reason: str) -> None:
+        """See `workers.Task`."""
+        self._reason = self._reason or reason
+        self._stopped.set()
+        self.kill_processes()
+
+    def interrupt(self) -> None:
+        """See `workers.Task`. Raises `RunStopped` in the brain's thread between two bytecodes; a call that
+        blocks outside Python (a long `time.sleep`, a C extension) ends first."""
+        with self._lock:
+            if self._thread_id is not None:
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(
+                    ctypes.c_ulong(self._thread_id), ctypes.py_object(RunStopped)
+                )

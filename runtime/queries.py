@@ -1,0 +1,409 @@
+"""What people and programs ask: answered from the views alone, by this process or another."""
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from fleetlog.domain import checks
+from fleetlog.domain.errors import InvalidArgument, NotFound
+from fleetlog.domain.values import Stored
+from fleetlog.runtime.artifacts import ArtifactStore
+from fleetlog.runtime.views import Reader
+
+__all__ = [
+    "AgentRow",
+    "DoubtRow",
+    "FleetRow",
+    "HelpRow",
+    "InboxMessage",
+    "Queries",
+    "ResultRow",
+    "TimelineEntry",
+]
+
+MAX_PAGE = 1_000
+FLEET_STATUSES = ("running", "complete", "failed", "timed_out", "cancelled", "interrupted")
+
+
+class FleetRow(msgspec.Struct, frozen=True):
+    """A fleet. Times are UTC epoch milliseconds. `agents` counts its agents by status."""
+
+    id: str
+    name: str
+    status: str
+    goal: str
+    workspace: str
+    reason: str
+    created_at: int
+    completed_at: int | None
+    timeout_s: float | None
+    max_concurrency: int | None
+    keep_open: bool
+    archived: bool
+    agent_count: int
+    agents: dict[str, int]
+
+
+class AgentRow(msgspec.Struct, frozen=True):
+    """An agent. `retry_count` is how many of its attempts failed, `resumptions` how often a run that had
+    been cut off went on."""
+
+    id: str
+    fleet_id: str
+    name: str
+    role: str
+    prompt: str
+    brain: str
+    agent_file: str
+    status: str
+    error: str
+    created_at: int
+    started_at: int | None
+    completed_at: int | None
+    retry_count: int
+    resumptions: int
+    steps: int
+    progress: str
+    fraction: float | None
+    waiting_for: str
+
+
+class InboxMessage(msgspec.Struct, frozen=True):
+    """A message in an agent's inbox. `state` is queued, seen or acknowledged."""
+
+    id: str
+    fleet_id: str
+    from_agent_id: str
+    to_agent_id: str
+    type: str
+    payload: str
+    correlation_id: str
+    broadcast_size: int
+    timestamp: int
+    state: str
+
+
+class ResultRow(msgspec.Struct, frozen=True):
+    """How an agent has ended. `output` is what it submitted."""
+
+    agent_id: str
+    name: str
+    role: str
+    status: str
+    output: Any
+    error: str
+    completed_at: int | None
+
+
+class HelpRow(msgspec.Struct, frozen=True):
+    """A request for a person. `status` is open, answered or closed (its agent has ended)."""
+
+    help_id: str
+    agent_id: str
+    fleet_id: str
+    blocker: str
+    attempted: str
+    deadline: int | None
+    status: str
+    requested_at: int
+    answer: str | None
+    by: str | None
+    answered_at: int | None
+
+
+class DoubtRow(msgspec.Struct, frozen=True):
+    """A step of which it is not known whether it was done, waiting for a person's decision."""
+
+    agent_id: str
+    fleet_id: str
+    step: int
+    name: str
+    since: int
+
+
+class TimelineEntry(msgspec.Struct, frozen=True):
+    """One event in one line. `what` is its stored name."""
+
+    position: int
+    fleet_id: str
+    agent_id: str
+    at: int
+    what: str
+    by: str
+    summary: str
+
+
+class Queries:
+    """Queries over one view file. Any thread. `is_owned`: a process runs what has not ended."""
+
+    def __init__(self, reader: Reader, artifacts: ArtifactStore, *, is_owned: bool) -> None:
+        self._reader, self._artifacts, self._is_owned = reader, artifacts, is_owned
+
+    def _rows(self, sql: str, parameters: Sequence[object] = ()) -> list[sqlite3.Row]:
+        with self._reader.connection() as connection:
+            return connection.execute(sql, parameters).fetchall()
+
+    # --- fleets ------------------------------------------------------------------------------
+
+    def fleet(self, fleet_id: str) -> FleetRow:
+        """One fleet; raises `NotFound`."""
+        checks.identifier("fleet_id", fleet_id)
+        rows = self._rows("SELECT * FROM fleets WHERE fleet_id=?", (fleet_id,))
+        if not rows:
+            raise NotFound(f"Fleet {fleet_id} not found")
+        return self._fleet_row(rows[0])
+
+    def fleets(
+        self,
+        status: str | None = None,
+        query: str = "",
+        limit: int = 50,
+        cursor: str | None = None,
+        archived: bool = False,
+    ) -> tuple[list[FleetRow], str | None]:
+        """A page of fleets, newest first, and the cursor of the next page."""
+        checks.integer("limit", limit, at_most=MAX_PAGE)
+        where, parameters = ["(archived=0 OR ?)"], [checks.flag("archived", archived)]
+        conditions: list[tuple[str, object]] = []
+        if status is not None:
+            checks.choice("status", status, FLEET_STATUSES)
+            wanted = "running" if status == "interrupted" else status
+            conditions.append(("status=?", wanted))
+            if (status == "interrupted" and self._is_owned) or (status == "running" and not self._is_owned):
+                return [], None
+        if checks.text("query", query, max_chars=200):
+            conditions.append(("instr(lower(fleet_id||' '||name||' '||goal), lower(?))", query))
+        if cursor is not None:
+            conditions.append(("fleet_id<?", checks.identifier("cursor", cursor)))
+        where += [condition for condition, _ in conditions]
+        values: list[object] = [*parameters, *(value for _, value in conditions), limit + 1]
+        found = self._rows(
+            f"SELECT * FROM fleets WHERE {' AND '.join(where)} ORDER BY fleet_id DESC LIMIT ?", values
+        )
+        page = [self._fleet_row(row) for row in found[:limit]]
+        return page, page[-1].id if len(found) > limit else None
+
+    def open_fleets(self) -> list[str]:
+        """Fleets in which something is left to do, oldest first."""
+        rows = self._rows(
+            "SELECT fleet_id FROM fleets WHERE status='running' OR unfinished>0 ORDER BY fleet_id"
+        )
+        return [row["fleet_id"] for row in rows]
+
+    def _fleet_row(self, row: sqlite3.Row) -> FleetRow:
+        counts = self._rows(
+            "SELECT status, count(*) AS n FROM agents WHERE fleet_id=? GROUP BY status", (row["fleet_id"],)
+        )
+        status = row["status"]
+        return FleetRow(
+            id=row["fleet_id"],
+            name=row["name"],
+            status="interrupted" if status == "running" and not self._is_owned else status,
+            goal=row["goal"],
+            workspace=row["workspace"],
+            reason=row["reason"],
+            created_at=row["created_ms"],
+            completed_at=row["ended_ms"],
+            timeout_s=row["timeout_s"],
+            max_concurrency=row["max_concurrency"],
+            keep_open=bool(row["keep_open"]),
+            archived=bool(row["archived"]),
+            agent_count=row["agent_count"],
+            agents={count["status"]: count["n"] for count in counts},
+        )
+
+    # --- agents ------------------------------------------------------------------------------
+
+    def agents(self, fleet_id: str) -> list[AgentRow]:
+        """A fleet's agents, in the order they were spawned."""
+        rows = self._rows("SELECT * FROM agents WHERE fleet_id=? ORDER BY position", (fleet_id,))
+        return [self._agent_row(row) for row in rows]
+
+    @staticmethod
+    def _agent_row(row: sqlite3.Row) -> AgentRow:
+        return AgentRow(
+            id=row["agent_id"],
+            fleet_id=row["fleet_id"],
+            name=row["name"],
+            role=row["role"],
+            prompt=row["prompt"],
+            brain=row["brain"],
+            agent_file=row["agent_file"],
+            status=row["status"],
+            error=row["error"],
+            created_at=row["created_ms"],
+            started_at=row["started_ms"],
+            completed_at=row["ended_ms"],
+            retry_count=row["attempts_failed"],
+            resumptions=row["resumptions"],
+            steps=row["steps"],
+            progress=row["progress"],
+            fraction=row["fraction"],
+            waiting_for=row["waiting_for"],
+        )
+
+    # --- messages ----------------------------------------------------------------------------
+
+    def inbox(self, agent_id: str, since: int | None = None, *, all: bool = False) -> list[InboxMessage]:
+        """The agent's messages that are not acknowledged (or all), oldest first; `since` is an epoch
+        millisecond. Raises `NotFound`."""
+        checks.identifier("agent_id", agent_id)
+        if since is not None:
+            checks.integer("since", since, at_least=0)
+        if not self._rows("SELECT 1 FROM agents WHERE agent_id=?", (agent_id,)):
+            raise NotFound(f"No such agent: {agent_id}")
+        rows = self._rows(
+            "SELECT * FROM inbox WHERE agent_id=? AND sent_ms>=? AND (state<>'acknowledged' OR ?)"
+            " ORDER BY position",
+            (agent_id, since or 0, all),
+        )
+        return [_inbox_message(row) for row in rows]
+
+    def deliveries(self, message_id: str, recipients: Sequence[str]) -> dict[str, str]:
+        """The state of a message at each of these recipients."""
+        return {
+            agent_id: row["state"]
+            for agent_id in recipients
+            for row in self._rows(
+                "SELECT state FROM inbox WHERE agent_id=? AND message_id=?", (agent_id, message_id)
+            )
+        }
+
+    # --- results -----------------------------------------------------------------------------
+
+    def results(self, fleet_id: str) -> list[ResultRow]:
+        """How the fleet's agents have ended, those that have."""
+        rows = self._rows(
+            "SELECT r.*, a.role FROM results r JOIN agents a USING (agent_id) WHERE r.fleet_id=?"
+            " ORDER BY a.position",
+            (fleet_id,),
+        )
+        return [
+            ResultRow(
+                row["agent_id"],
+                row["name"],
+                row["role"],
+                row["status"],
+                self._output(row["output"]),
+                row["error"],
+                row["ended_ms"],
+            )
+            for row in rows
+        ]
+
+    def outputs(self, fleet_id: str) -> dict[str, Any]:
+        """The outputs of the fleet's agents that have completed, by name."""
+        rows = self._rows(
+            "SELECT name, output FROM results WHERE fleet_id=? AND status='complete'", (fleet_id,)
+        )
+        return {row["name"]: self._output(row["output"]) for row in rows}
+
+    def _output(self, blob: bytes | None) -> Any:
+        if blob is None:
+            return None
+        return self._artifacts.load_value(msgspec.msgpack.decode(blob, type=Stored))
+
+    # --- what waits for a person -------------------------------------------------------------
+
+    def help_requests(self, fleet_id: str | None = None, status: str | None = None) -> list[HelpRow]:
+        """Requests for help, oldest first."""
+        if status is not None:
+            checks.choice("status", status, ("open", "answered", "closed"))
+        rows = self._rows(
+            "SELECT * FROM help_requests WHERE (? IS NULL OR fleet_id=?) AND (? IS NULL OR status=?)"
+            " ORDER BY requested_ms, help_id",
+            (fleet_id, fleet_id, status, status),
+        )
+        return [
+            HelpRow(
+                row["help_id"],
+                row["agent_id"],
+                row["fleet_id"],
+                row["blocker"],
+                row["attempted"],
+                row["deadline_ms"],
+                row["status"],
+                row["requested_ms"],
+                row["answer"],
+                row["by"],
+                row["answered_ms"],
+            )
+            for row in rows
+        ]
+
+    def help_agent(self, help_id: str) -> str:
+        """The agent that asked; raises `NotFound`."""
+        checks.identifier("help_id", help_id)
+        rows = self._rows("SELECT agent_id FROM help_requests WHERE help_id=?", (help_id,))
+        if not rows:
+            raise NotFound(f"No such help request: {help_id}")
+        return str(rows[0]["agent_id"])
+
+    def doubts(self, fleet_id: str | None = None) -> list[DoubtRow]:
+        """Steps in doubt that wait for a decision, oldest first."""
+        rows = self._rows(
+            "SELECT * FROM doubts WHERE ? IS NULL OR fleet_id=? ORDER BY since_ms, agent_id",
+            (fleet_id, fleet_id),
+        )
+        return [
+            DoubtRow(row["agent_id"], row["fleet_id"], row["step"], row["name"], row["since_ms"])
+            for row in rows
+        ]
+
+    # --- what happened -----------------------------------------------------------------------
+
+    def timeline(self, fleet_id: str | None = None, after: int = 0, limit: int = 200) -> list[TimelineEntry]:
+        """Events behind a log position, oldest first."""
+        checks.integer("after", after, at_least=0)
+        checks.integer("limit", limit, at_most=100_000)
+        where, parameters = "position>?", [after]
+        values: list[object] = [*parameters, limit]
+        if fleet_id is not None:
+            where, values = f"{where} AND fleet_id=?", [after, fleet_id, limit]
+        rows = self._rows(f"SELECT * FROM timeline WHERE {where} ORDER BY position LIMIT ?", values)
+        return [
+            TimelineEntry(
+                row["position"],
+                row["fleet_id"],
+                row["agent_id"],
+                row["at_ms"],
+                row["what"],
+                row["by"],
+                row["summary"],
+            )
+            for row in rows
+        ]
+
+    def resolve_fleet(self, prefix: str) -> str:
+        """The one fleet whose id is, or begins (with or without `fleet-`) with, `prefix`."""
+        checks.identifier("fleet", prefix)
+        wanted = prefix if prefix.startswith("fleet-") else f"fleet-{prefix}"
+        rows = self._rows(
+            "SELECT fleet_id FROM fleets WHERE substr(fleet_id, 1, ?)=? ORDER BY fleet_id LIMIT 3",
+            (len(wanted), wanted),
+        )
+        found = [str(row["fleet_id"]) for row in rows]
+        if wanted in found:
+            return wanted
+        if not found:
+            raise NotFound(f"Fleet {prefix} not found")
+        if len(found) > 1:
+            raise InvalidArgument(f"'fleet': \"{prefix}\" fits several fleets: {', '.join(found)}")
+        return found[0]
+
+
+def _inbox_message(row: sqlite3.Row) -> InboxMessage:
+    return InboxMessage(
+        row["message_id"],
+        row["fleet_id"],
+        row["sender"],
+        row["agent_id"],
+        row["type"],
+        row["payload"],
+        row["correlation_id"],
+        row["broadcast_size"],
+        row["sent_ms"],
+        row["state"],
+    )

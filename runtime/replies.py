@@ -1,0 +1,110 @@
+"""What the facade's calls return. Times are UTC epoch milliseconds; `position` is a log position: what a
+change committed, or up to where a query's answer has seen the log.
+"""
+
+import msgspec
+
+from fleetlog.runtime.queries import AgentRow, FleetRow, HelpRow, InboxMessage, ResultRow
+
+__all__ = [
+    "AckReply",
+    "AgentList",
+    "FleetList",
+    "FleetReply",
+    "FleetStatus",
+    "HelpList",
+    "HelpReply",
+    "InboxReply",
+    "Results",
+    "SendReply",
+    "SpawnReply",
+]
+
+
+class SpawnReply(msgspec.Struct, frozen=True):
+    """A fleet was spawned, or an agent attached."""
+
+    fleet_id: str
+    agent_ids: tuple[str, ...]
+    position: int = 0
+
+
+class SendReply(msgspec.Struct, frozen=True):
+    """A message was delivered. `deliveries` says for each recipient whether it is queued, seen or
+    acknowledged; repeat the call with its idempotency key to ask again."""
+
+    message_id: str
+    recipients: tuple[str, ...]
+    deliveries: dict[str, str]
+    position: int = 0
+
+
+class AckReply(msgspec.Struct, frozen=True):
+    """`ok` is False, and nothing was recorded, when the message was never addressed to the agent."""
+
+    ok: bool
+    position: int = 0
+
+
+class FleetReply(msgspec.Struct, frozen=True):
+    """A fleet was changed."""
+
+    fleet_id: str
+    position: int = 0
+
+
+class HelpReply(msgspec.Struct, frozen=True):
+    """A person was asked, or has answered."""
+
+    help_id: str
+    position: int = 0
+
+
+class FleetStatus(msgspec.Struct, frozen=True):
+    """A fleet and its agents, as of a log position."""
+
+    fleet: FleetRow
+    agents: tuple[AgentRow, ...]
+    position: int
+
+
+class FleetList(msgspec.Struct, frozen=True):
+    """A page of fleets; give `next_cursor` as `cursor` for the next one."""
+
+    fleets: tuple[FleetRow, ...]
+    next_cursor: str | None
+    position: int
+
+
+class AgentList(msgspec.Struct, frozen=True):
+    """The agents of a fleet."""
+
+    agents: tuple[AgentRow, ...]
+    position: int
+
+
+class InboxReply(msgspec.Struct, frozen=True):
+    """An agent's messages, oldest first."""
+
+    messages: tuple[InboxMessage, ...]
+    position: int
+
+
+class Results(msgspec.Struct, frozen=True):
+    """How a fleet's agents have ended. `delivered` have completed, `lost` ended otherwise."""
+
+    fleet_id: str
+    status: str
+    total: int
+    delivered: int
+    lost: int
+    still_running: int
+    results: tuple[ResultRow, ...]
+    position: int
+
+
+class HelpList(msgspec.Struct, frozen=True):
+    """Requests for help, oldest first."""
+
+    requests: tuple[HelpRow, ...]
+    position: int

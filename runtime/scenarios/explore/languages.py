@@ -1,0 +1,72 @@
+"""What a path says: the language, and whether the file is a test, an aside or a part of the product."""
+
+import posixpath
+from functools import lru_cache
+
+_BY_EXTENSION = {
+    "py": "Python", "pyi": "Python", "pyx": "Cython", "js": "JavaScript", "jsx": "JavaScript", "mjs": "JavaScript",
+    "cjs": "JavaScript", "ts": "TypeScript", "tsx": "TypeScript", "mts": "TypeScript", "cts": "TypeScript",
+    "vue": "Vue", "svelte": "Svelte", "go": "Go", "java": "Java", "kt": "Kotlin", "scala": "Scala", "rs": "Rust",
+    "c": "C", "h": "C", "cc": "C++", "cpp": "C++", "cxx": "C++", "hpp": "C++", "hh": "C++", "cs": "C#", "rb": "Ruby",
+    "php": "PHP", "swift": "Swift", "sh": "Shell", "bash": "Shell", "sql": "SQL", "html": "HTML", "css": "CSS",
+    "scss": "CSS", "lua": "Lua", "ex": "Elixir", "exs": "Elixir", "erl": "Erlang", "hs": "Haskell", "clj": "Clojure",
+    "r": "R", "jl": "Julia", "pl": "Perl", "tf": "Terraform", "proto": "Protobuf", "md": "Markdown",
+    "rst": "reStructuredText", "txt": "text", "json": "JSON", "yaml": "YAML", "yml": "YAML", "toml": "TOML",
+    "ini": "INI", "cfg": "INI", "xml": "XML", "ipynb": "notebook",
+}  # fmt: skip
+_BY_NAME = {"Makefile": "Make", "GNUmakefile": "Make", "Dockerfile": "Docker", "Jenkinsfile": "Groovy"}
+_NOT_CODE = frozenset(
+    "Markdown,reStructuredText,text,JSON,YAML,TOML,INI,XML,HTML,CSS,notebook,other,SQL,Protobuf,Terraform".split(
+        ","
+    )
+)
+_HASH = frozenset("Python,Cython,Ruby,Shell,YAML,TOML,Elixir,R,Julia,Perl,Terraform,Make,Docker".split(","))
+_SLASHES = frozenset(
+    "JavaScript,TypeScript,Go,Java,Kotlin,Scala,Rust,C,C++,C#,PHP,Swift,Vue,Svelte,Protobuf,Groovy,CSS".split(
+        ","
+    )
+)
+_TEST_FOLDERS = frozenset({"test", "tests", "__tests__", "spec", "specs", "e2e"})
+_ASIDES = frozenset(
+    {
+        "docs", "doc", "examples", "example", "samples", "sample", "demo", "demos", "benchmarks", "benchmark",
+        "fixtures", "testdata", "test_data", "test-data", "corpus", "templates",
+    }
+)  # fmt: skip
+
+
+def language_of(path: str) -> str:
+    name = posixpath.basename(path)
+    if name.startswith("Dockerfile"):
+        return "Docker"
+    extension = name.rpartition(".")[2].lower() if "." in name[1:] else ""
+    return _BY_NAME.get(name) or _BY_EXTENSION.get(extension, "other")
+
+
+def is_code(language: str) -> bool:
+    """Whether the language has control flow a reader would refactor; prose, data and markup have not."""
+    return language not in _NOT_CODE
+
+
+def line_comment(language: str) -> str:
+    if language in _HASH:
+        return "#"
+    return "//" if language in _SLASHES else ""
+
+
+@lru_cache(maxsize=65_536)
+def is_test(path: str) -> bool:
+    """By the conventions of pytest, unittest, go test, jest, JUnit and RSpec."""
+    *folders, name = path.split("/")
+    stem, _, extension = name.rpartition(".")
+    if not _TEST_FOLDERS.isdisjoint(folders) or name == "conftest.py":
+        return True
+    if stem.startswith("test_") or stem.endswith(("_test", "_spec", ".test", ".spec")):
+        return True
+    return extension in ("java", "kt", "cs", "scala") and stem.endswith(("Test", "Tests", "IT"))
+
+
+@lru_cache(maxsize=65_536)
+def is_aside(path: str) -> bool:
+    """Documentation, examples, benchmarks, fixtures, templates: worth mapping, not worth ranking as a risk."""
+    return not _ASIDES.isdisjoint(path.split("/")[:-1])

@@ -1,0 +1,242 @@
+"""The event store: the eventsourcing library's recorders behind a port of four verbs.
+
+Its rule: what it appends is contiguous. The recorders refuse a version that is taken but accept a
+gap; `append` refuses both. All of an append is one transaction, fsynced before it returns (SQLite).
+"""
+
+import sqlite3
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+from eventsourcing.persistence import (
+    ApplicationRecorder,
+    IntegrityError,
+    Notification,
+    OperationalError,
+    PersistenceError,
+    StoredEvent,
+    Subscription,
+)
+from eventsourcing.popo import POPOApplicationRecorder
+from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteDatastore
+
+from fleetlog.domain.errors import StoreFault, StoreUnavailable, VersionConflict
+
+__all__ = ["EventStore", "LogSubscription", "Notification", "RecorderStore", "StoredEvent", "open_store"]
+
+PULL_EVERY_S = 0.25
+_KNOWN_TAILS = 100_000
+
+
+class LogSubscription(Subscription[ApplicationRecorder]):
+    """The log's events from a position on, in commit order; an iterator and, for readers in bulk,
+    `next_batch`. Woken by our own commits; pulls by itself too, for other processes' commits."""
+
+    def __init__(self, recorder: ApplicationRecorder, gt: int | None = None, topics: Sequence[str] = ()):
+        super().__init__(recorder=recorder, gt=gt, topics=topics)
+        self.position = gt or 0
+        self._woken = threading.Event()
+        self._buffer: list[Notification] = []
+
+    def wake(self) -> None:
+        """There may be something new. Any thread."""
+        self._woken.set()
+
+    def stop(self) -> None:
+        """End the iteration, also one that waits in another thread."""
+        super().stop()
+        self._woken.set()
+
+    def seek(self, position: int) -> None:
+        """Go on behind `position`. Only from the thread that reads."""
+        self.position, self._buffer = position, []
+
+    def next_batch(self, limit: int, timeout_s: float) -> Sequence[Notification]:
+        """At most `limit` events behind the last one; empty after `timeout_s` without any, or when
+        stopped. Does not wait while there are events."""
+        self._woken.clear()
+        batch = self._pull(limit)
+        if not batch and not self._has_been_stopped and self._woken.wait(timeout_s):
+            batch = self._pull(limit)
+        return batch
+
+    def _pull(self, limit: int) -> Sequence[Notification]:
+        batch = self._recorder.select_notifications(
+            self.position, limit, topics=self._topics, inclusive_of_start=False
+        )
+        if batch:
+            self.position = batch[-1].id
+        return batch
+
+    def __next__(self) -> Notification:
+        while not self._buffer:
+            if self._has_been_stopped:
+                raise StopIteration
+            self._buffer = list(reversed(self.next_batch(500, PULL_EVERY_S)))
+        return self._buffer.pop()
+
+
+class _Listeners:
+    """Mixed into a recorder: gives it `subscribe`, woken by the recorder's own inserts."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._subscriptions: set[LogSubscription] = set()
+        self._subscriptions_lock = threading.Lock()
+
+    def insert_events(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> Sequence[int] | None:
+        positions: Sequence[int] | None = super().insert_events(stored_events, **kwargs)  # type: ignore[misc]
+        with self._subscriptions_lock:
+            for subscription in self._subscriptions:
+                subscription.wake()
+        return positions
+
+    def subscribe(self, gt: int | None = None, topics: Sequence[str] = ()) -> LogSubscription:
+        subscription = LogSubscription(self, gt, topics)  # type: ignore[arg-type]
+        with self._subscriptions_lock:
+            self._subscriptions = {s for s in self._subscriptions if not s._has_been_stopped} | {subscription}
+        return subscription
+
+
+class _SQLiteRecorder(_Listeners, SQLiteApplicationRecorder):
+    pass
+
+
+class _MemoryRecorder(_Listeners, POPOApplicationRecorder):
+    pass
+
+
+class EventStore(Protocol):
+    """What the journal, the actors and the projector need of a log. Any thread may call."""
+
+    def append(self, events: Sequence[StoredEvent]) -> Sequence[int]:
+        """Append all or none, durably; the positions. Raises `VersionConflict` or `StoreFault`."""
+
+    def read(self, stream_id: str, after: int = 0) -> Sequence[StoredEvent]:
+        """A stream's events behind version `after`."""
+
+    def head(self) -> int:
+        """The position of the last event; 0 for an empty log."""
+
+    def subscribe(self, after: int = 0) -> LogSubscription:
+        """The events behind a position, as they are committed."""
+
+    def close(self) -> None:
+        """Give back connections; later calls raise `StoreFault`."""
+
+
+class RecorderStore:
+    """An `EventStore` on one of the library's application recorders."""
+
+    def __init__(self, recorder: ApplicationRecorder, datastore: SQLiteDatastore | None = None) -> None:
+        self._recorder, self._datastore = recorder, datastore
+        self._tails: dict[str, int] = {}
+        self._closed = False
+
+    def append(self, events: Sequence[StoredEvent]) -> Sequence[int]:
+        """See `EventStore`. One thread at a time (the journal's)."""
+        self._check_open()
+        if not events:
+            return []
+        tails = self._next_tails(events)
+        try:
+            positions = self._recorder.insert_events(events)
+        except IntegrityError as error:
+            self._forget(events)
+            raise VersionConflict(self._conflict_text(events)) from error
+        except (OperationalError, OSError) as error:
+            self._forget(events)
+            raise StoreUnavailable(f"the event store could not append: {error}") from error
+        except (PersistenceError, sqlite3.Error) as error:
+            self._forget(events)
+            raise StoreFault(f"the event store could not append {len(events)} events: {error}") from error
+        if len(self._tails) > _KNOWN_TAILS:
+            self._tails.clear()
+        self._tails.update(tails)
+        assert positions is not None
+        return positions
+
+    def _next_tails(self, events: Sequence[StoredEvent]) -> dict[str, int]:
+        tails: dict[str, int] = {}
+        for event in events:
+            stream_id, version = str(event.originator_id), event.originator_version
+            tail = tails.get(stream_id)
+            if tail is None:
+                tail = self._tails.get(stream_id)
+                if tail is None:
+                    tail = version - 1 if version == 1 else self._stored_tail(stream_id)
+            if version != tail + 1:
+                self._tails.pop(stream_id, None)
+                raise VersionConflict(f"{stream_id} is at version {tail}; version {version} does not follow")
+            tails[stream_id] = version
+        return tails
+
+    def _stored_tail(self, stream_id: str) -> int:
+        last = self._select(stream_id, desc=True, limit=1)
+        return last[0].originator_version if last else 0
+
+    def _forget(self, events: Sequence[StoredEvent]) -> None:
+        for event in events:
+            self._tails.pop(str(event.originator_id), None)
+
+    @staticmethod
+    def _conflict_text(events: Sequence[StoredEvent]) -> str:
+        streams = sorted({str(event.originator_id) for event in events})
+        named = ", ".join(streams[:3]) + (f" and {len(streams) - 3} more" if len(streams) > 3 else "")
+        return f"another writer has appended to {named}"
+
+    def read(self, stream_id: str, after: int = 0) -> Sequence[StoredEvent]:
+        """See `EventStore`."""
+        return self._select(stream_id, gt=after)
+
+    def _select(self, stream_id: str, **bounds: Any) -> Sequence[StoredEvent]:
+        self._check_open()
+        try:
+            return self._recorder.select_events(stream_id, **bounds)
+        except (PersistenceError, sqlite3.Error) as error:
+            raise StoreFault(f"the event store could not read {stream_id}: {error}") from error
+
+    def head(self) -> int:
+        """See `EventStore`."""
+        self._check_open()
+        try:
+            return self._recorder.max_notification_id() or 0
+        except (PersistenceError, sqlite3.Error) as error:
+            raise StoreFault(f"the event store could not be read: {error}") from error
+
+    def subscribe(self, after: int = 0) -> LogSubscription:
+        """See `EventStore`."""
+        subscription = self._recorder.subscribe(after)
+        assert isinstance(subscription, LogSubscription)
+        return subscription
+
+    def close(self) -> None:
+        """See `EventStore`."""
+        self._closed = True
+        if self._datastore is not None:
+            self._datastore.close()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StoreUnavailable("the event store is closed")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def open_store(path: Path | None) -> RecorderStore:
+    """The log in an SQLite file (made if it is not there), or in memory for `None`."""
+    if path is None:
+        return RecorderStore(_MemoryRecorder())
+    try:
+        datastore = SQLiteDatastore(str(path), originator_id_type="text")
+        recorder = _SQLiteRecorder(datastore)
+        recorder.create_table()
+    except (PersistenceError, sqlite3.Error) as error:
+        raise StoreFault(f"the log {path} cannot be opened: {error}") from error
+    return RecorderStore(recorder, datastore)

@@ -1,0 +1,164 @@
+"""The file the read models' rows live in, beside the log; and connections to read it with.
+
+It is disposable. A file that was deleted, damaged or made by another version is made anew from the log; a
+reader in another process needs nothing but the file.
+"""
+
+import contextlib
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from fleetlog.domain.errors import StoreFault
+from fleetlog.projections.projection import Projection, Rows
+
+__all__ = ["Reader", "ViewFile"]
+
+_POSITIONS = """CREATE TABLE IF NOT EXISTS projections (
+    name TEXT PRIMARY KEY, version INTEGER NOT NULL, position INTEGER NOT NULL) WITHOUT ROWID"""
+_SUFFIXES = ("", "-wal", "-shm")
+
+
+class ViewFile:
+    """The projector's connection: the only writer. Not thread-safe; the projector's thread has it."""
+
+    def __init__(self, path: Path, projections: Sequence[Projection]) -> None:
+        self.path, self._projections = path, projections
+        self.positions: dict[str, int] = {}
+        try:
+            self._connection = self._open()
+        except sqlite3.DatabaseError:
+            self._delete()
+            self._connection = self._open()
+        self._inode = self._current_inode()
+
+    def _open(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=NORMAL")
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute(_POSITIONS)
+            for projection in self._projections:
+                self.positions[projection.name] = self._prepare(connection, projection)
+            connection.execute("COMMIT")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    @staticmethod
+    def _prepare(connection: sqlite3.Connection, projection: Projection) -> int:
+        """The projection's position; 0, with empty tables, when it is new or has another version."""
+        row = connection.execute(
+            "SELECT version, position FROM projections WHERE name=?", (projection.name,)
+        ).fetchone()
+        if row is not None and row[0] == projection.version:
+            return int(row[1])
+        for table in projection.tables:
+            connection.execute(f"DROP TABLE IF EXISTS {table}")
+        for statement in projection.schema:
+            connection.execute(statement)
+        connection.execute(
+            "INSERT OR REPLACE INTO projections VALUES (?,?,0)", (projection.name, projection.version)
+        )
+        return 0
+
+    def write(self, batches: Sequence[tuple[Projection, Rows, int]]) -> None:
+        """Rows and positions of a batch, in one transaction."""
+        connection = self._connection
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            for projection, rows, position in batches:
+                for sql, parameters in rows.runs():
+                    connection.executemany(sql, parameters)
+                connection.execute(
+                    "UPDATE projections SET position=? WHERE name=?", (position, projection.name)
+                )
+            connection.execute("COMMIT")
+        except BaseException:
+            with contextlib.suppress(sqlite3.Error):
+                connection.execute("ROLLBACK")
+            raise
+        for projection, _, position in batches:
+            self.positions[projection.name] = position
+
+    @property
+    def is_there(self) -> bool:
+        """The file still is the one that is open here."""
+        return self._current_inode() == self._inode
+
+    def _current_inode(self) -> int:
+        try:
+            return self.path.stat().st_ino
+        except OSError:
+            return -1
+
+    def _delete(self) -> None:
+        for suffix in _SUFFIXES:
+            self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
+
+    def replace(self) -> None:
+        """Begin anew with an empty file: the one that was open is gone or damaged."""
+        self.close()
+        self._delete()
+        self._connection = self._open()
+        self._inode = self._current_inode()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+
+class Reader:
+    """Connections for queries, one for each that is under way. Any thread."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._free: list[tuple[int, sqlite3.Connection]] = []
+        self._lock = threading.Lock()
+        self._closed = False
+
+    @contextlib.contextmanager
+    def connection(self) -> Iterator[sqlite3.Connection]:
+        """A read-only connection for one query."""
+        inode, connection = self._take()
+        try:
+            yield connection
+        except sqlite3.Error as error:
+            connection.close()
+            raise StoreFault(f"the views {self._path} cannot be read: {error}") from error
+        else:
+            self._give_back(inode, connection)
+
+    def _take(self) -> tuple[int, sqlite3.Connection]:
+        try:
+            inode = self._path.stat().st_ino
+            with self._lock:
+                while self._free:
+                    known, connection = self._free.pop()
+                    if known == inode:
+                        return known, connection
+                    connection.close()
+            uri = f"{self._path.absolute().as_uri()}?mode=ro"
+            connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+        except (OSError, sqlite3.Error) as error:
+            raise StoreFault(f"the views {self._path} cannot be opened: {error}") from error
+        connection.row_factory = sqlite3.Row
+        return inode, connection
+
+    def _give_back(self, inode: int, connection: sqlite3.Connection) -> None:
+        with self._lock:
+            if not self._closed and len(self._free) < 8:
+                self._free.append((inode, connection))
+                return
+        connection.close()
+
+    def close(self) -> None:
+        """Close the connections that are not in use."""
+        with self._lock:
+            self._closed = True
+            for _, connection in self._free:
+                connection.close()
+            self._free.clear()
