@@ -7,6 +7,7 @@ behind the last of them. Nothing here reads a clock, makes an id or does I/O.
 from typing import assert_never
 
 import msgspec
+
 from fleetlog.domain import commands as c
 from fleetlog.domain import events as e
 from fleetlog.domain.errors import NotAllowed, NotFound

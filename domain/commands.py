@@ -4,6 +4,7 @@ Ids enter with the command. Commands of a brain's run carry the `index` of the s
 """
 
 import msgspec
+
 from fleetlog.domain.values import AgentSpec, AgentStatus, Effect, FleetSpec, Message, Stored
 
 __all__ = [

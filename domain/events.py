@@ -8,6 +8,7 @@ cannot express gets a new stored name and an upcaster in the runtime's codec.
 from typing import Any
 
 import msgspec
+
 from fleetlog.domain.values import AgentSpec, AgentStatus, Effect, FleetSpec, Member, Message, Stored
 
 __all__ = ["ALL_EVENTS", "STORED_NAMES", "AgentEvent", "CallRecorded", "Event", "FleetEvent", "stored_name"]

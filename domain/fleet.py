@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import assert_never
 
 import msgspec
+
 from fleetlog.domain import checks
 from fleetlog.domain import commands as c
 from fleetlog.domain import events as e

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 import msgspec
+
 from fleetlog.domain import checks
 from fleetlog.domain.errors import InvalidArgument
 from fleetlog.domain.values import AgentSpec, FleetSpec, Member, agent_id_for

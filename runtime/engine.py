@@ -61,6 +61,8 @@ class Residents:
         self._actors: dict[str, PooledActor] = {}
         self._lock = threading.Lock()  # no message may slip between an actor's last look and its removal
         self._closed = False
+        self.last_actors: list[PooledActor] = []
+        """Who was here when it was closed."""
 
     def post(self, stream_id: str, message: object) -> None:
         """To the stream's actor, without waiting. Any thread."""
@@ -106,9 +108,9 @@ class Residents:
         """Take no more messages, and refuse those that wait."""
         with self._lock:
             self._closed = True
-            actors = list(self._actors.values())
+            self.last_actors = list(self._actors.values())
             self._actors.clear()
-        for actor in actors:
+        for actor in self.last_actors:
             actor.actor_stopped.set()
             actor._tear_down()
 

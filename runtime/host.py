@@ -40,6 +40,7 @@ from fleetlog.domain.values import (
 )
 from fleetlog.runtime import mail
 from fleetlog.runtime.assembly import Assembly, RuntimeConfig, directory_path
+from fleetlog.runtime.audit import Verdict, verify
 from fleetlog.runtime.brains.function import Brain
 from fleetlog.runtime.calls import Call, Calls
 from fleetlog.runtime.clock import Clock, SystemClock
@@ -394,6 +395,11 @@ class Runtime:
         """The one fleet whose id begins with `prefix` (with or without `fleet-`)."""
         self._catch_up()
         return self._parts.queries.resolve_fleet(prefix)
+
+    def verify_ledger(self) -> Verdict:
+        """Read the whole log and check that every stream is contiguous, chained and folds."""
+        self._check_open()
+        return verify(self._parts.engine.store)
 
     def store_artifact(self, content: str | bytes) -> Artifact:
         """Store something large; messages and results can name it by its SHA-256."""

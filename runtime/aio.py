@@ -1,0 +1,121 @@
+"""The facade for `asyncio` hosts: the same methods, awaitable, never blocking the loop.
+
+Commands and queries run on a thread pool of this runtime's own; `send_message_nowait` needs no thread. A
+cancelled await does not undo what was put on its way: repeat it with its idempotency key to learn more.
+"""
+
+import asyncio
+import functools
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Concatenate, ParamSpec, Self, TypeVar
+
+from fleetlog.domain.values import MessageType
+from fleetlog.runtime.brains.function import Brain
+from fleetlog.runtime.host import Runtime, RuntimeConfig
+from fleetlog.runtime.journal import Receipt
+
+__all__ = ["AsyncRuntime"]
+
+THREADS = 32
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _awaitable(
+    method: Callable[Concatenate[Runtime, P], T],
+) -> Callable[Concatenate["AsyncRuntime", P], Awaitable[T]]:
+    @functools.wraps(method)
+    def call(self: "AsyncRuntime", /, *args: P.args, **kwargs: P.kwargs) -> Awaitable[T]:
+        return self._in_thread(functools.partial(method, self.runtime, *args, **kwargs))
+
+    return call
+
+
+class AsyncRuntime:
+    """A `Runtime` whose methods are awaited: `async with AsyncRuntime.open(directory) as runtime`."""
+
+    def __init__(self, make: Callable[[], Runtime]) -> None:
+        self._make = make
+        self._runtime: Runtime | None = None
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="fleetlog-aio")
+
+    @classmethod
+    def open(
+        cls,
+        directory: str | os.PathLike[str] = ".fleetlog",
+        *,
+        brains: Mapping[str, Brain] | None = None,
+        config: RuntimeConfig | None = None,
+    ) -> Self:
+        """See `Runtime.open`; the directory is opened when the context is entered."""
+        return cls(functools.partial(Runtime.open, directory, brains=brains, config=config))
+
+    @property
+    def runtime(self) -> Runtime:
+        """The runtime behind this one, for calls from other threads."""
+        if self._runtime is None:
+            raise RuntimeError("AsyncRuntime is used as a context manager: async with AsyncRuntime.open(...)")
+        return self._runtime
+
+    async def __aenter__(self) -> Self:
+        self._runtime = await self._in_thread(self._make)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._in_thread(self.runtime.close)
+        self._threads.shutdown(wait=False)
+
+    def _in_thread(self, call: Callable[[], T]) -> Awaitable[T]:
+        return asyncio.get_running_loop().run_in_executor(self._threads, call)
+
+    spawn_fleet = _awaitable(Runtime.spawn_fleet)
+    attach_agent = _awaitable(Runtime.attach_agent)
+    set_fleet_timeout = _awaitable(Runtime.set_fleet_timeout)
+    cancel_fleet = _awaitable(Runtime.cancel_fleet)
+    close_fleet = _awaitable(Runtime.close_fleet)
+    archive_fleet = _awaitable(Runtime.archive_fleet)
+    cancel_agent = _awaitable(Runtime.cancel_agent)
+    submit_result = _awaitable(Runtime.submit_result)
+    resolve_doubt = _awaitable(Runtime.resolve_doubt)
+    send_message = _awaitable(Runtime.send_message)
+    alert = _awaitable(Runtime.alert)
+    inbox = _awaitable(Runtime.inbox)
+    ack = _awaitable(Runtime.ack)
+    request_help = _awaitable(Runtime.request_help)
+    answer_help = _awaitable(Runtime.answer_help)
+    help_requests = _awaitable(Runtime.help_requests)
+    doubts = _awaitable(Runtime.doubts)
+    fleet_status = _awaitable(Runtime.fleet_status)
+    list_fleets = _awaitable(Runtime.list_fleets)
+    list_agents = _awaitable(Runtime.list_agents)
+    collect_results = _awaitable(Runtime.collect_results)
+    timeline = _awaitable(Runtime.timeline)
+    resolve_fleet = _awaitable(Runtime.resolve_fleet)
+    store_artifact = _awaitable(Runtime.store_artifact)
+    artifact = _awaitable(Runtime.artifact)
+    verify_ledger = _awaitable(Runtime.verify_ledger)
+
+    async def send_message_nowait(
+        self,
+        from_agent_id: str,
+        to_agent_id: str,
+        fleet_id: str,
+        type: MessageType,
+        payload: str,
+        *,
+        correlation_id: str = "",
+    ) -> "asyncio.Future[Receipt]":
+        """Send without waiting for the commit; await the returned future for it."""
+        send = functools.partial(
+            self.runtime.send_message_nowait,
+            from_agent_id,
+            to_agent_id,
+            fleet_id,
+            type,
+            payload,
+            correlation_id=correlation_id,
+        )
+        return asyncio.wrap_future(await self._in_thread(send))

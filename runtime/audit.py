@@ -1,0 +1,75 @@
+"""Is the log whole? Versions without gaps, digests that chain, events that decode and fold.
+
+A cut tail cannot be seen from a log alone; it shows against the views' position or a signed checkpoint.
+"""
+
+import msgspec
+
+from fleetlog.domain.agent import Agent
+from fleetlog.domain.errors import FleetlogError, LogCorrupt
+from fleetlog.domain.events import CallRecorded
+from fleetlog.domain.fleet import Fleet
+from fleetlog.runtime import codec
+from fleetlog.runtime.store import EventStore, Notification
+
+__all__ = ["Verdict", "verify"]
+
+_BATCH = 5_000
+_MAX_FINDINGS = 100
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """`ok` when nothing was found. `findings` names streams and versions, at most 100 of them."""
+
+    ok: bool
+    events: int
+    streams: int
+    findings: tuple[str, ...]
+
+
+class _Stream:
+    def __init__(self, stream_id: str) -> None:
+        self.version, self.chain, self.broken = 0, codec.GENESIS, False
+        self.state = _fresh_state(stream_id)
+
+
+def verify(store: EventStore, head: int | None = None) -> Verdict:
+    """Read the whole log up to `head` once and check every stream."""
+    streams: dict[str, _Stream] = {}
+    findings: list[str] = []
+    events = 0
+    head = store.head() if head is None else head
+    with store.subscribe() as log:
+        while log.position < head and (batch := log.next_batch(_BATCH, 0)):
+            for stored in batch:
+                events += 1
+                stream_id = str(stored.originator_id)
+                stream = streams.setdefault(stream_id, _Stream(stream_id))
+                if not stream.broken:
+                    _check(stream_id, stream, stored, findings)
+    return Verdict(not findings, events, len(streams), tuple(findings[:_MAX_FINDINGS]))
+
+
+def _check(stream_id: str, stream: _Stream, stored: Notification, findings: list[str]) -> None:
+    version = stored.originator_version
+    try:
+        if version != stream.version + 1:
+            raise LogCorrupt(f"{stream_id} version {version} follows version {stream.version}")
+        stream.chain = codec.verify(stored.topic, stored.state, stream_id, version, stream.chain)
+        event = codec.decode(stored.topic, stored.state).event
+        if stream.state is not None:
+            stream.state.evolve(event)  # type: ignore[arg-type]  # the stream's kind decides which events it has
+        elif not isinstance(event, CallRecorded):
+            raise LogCorrupt(f"{stream_id} version {version}: a {stored.topic} in a stream of no known kind")
+    except (FleetlogError, AssertionError, KeyError, IndexError, AttributeError) as error:
+        stream.broken = True
+        findings.append(f"position {stored.id}: {error}")
+    stream.version = version
+
+
+def _fresh_state(stream_id: str) -> Agent | Fleet | None:
+    if stream_id.startswith("agent-"):
+        return Agent(stream_id)
+    if stream_id.startswith("fleet-"):
+        return Fleet(stream_id)
+    return None
