@@ -273,6 +273,8 @@ class AgentActor(AggregateHost[Agent]):
             self.discard(error)
         except Refused as refusal:
             bundle.skip(refusal)
+            if not self.state.exists:
+                self.forget_nothing()
         else:
             if events:
                 stored = self.record(agent, events, (now.wall_ms, request.by, request.cause))

@@ -98,6 +98,10 @@ class AggregateHost(PooledActor, Generic[State]):
     def follow(self) -> None:
         """Do what follows from the state: after commits, after a load. Everything it does is idempotent."""
 
+    def committed(self, version: int) -> None:
+        """The stream is stored up to `version`; the state may be ahead of it."""
+        self.follow()
+
     def on_note(self, message: object) -> None:
         """A message that is not a command."""
 
@@ -117,7 +121,7 @@ class AggregateHost(PooledActor, Generic[State]):
                 self._retire()
             elif self._state is not None:
                 self._reloads = 0
-                self.follow()
+                self.committed(message.version)
         elif type(message) is AppendFailed:
             if message.incarnation == self._incarnation:
                 self.discard(message.error)
@@ -145,7 +149,8 @@ class AggregateHost(PooledActor, Generic[State]):
             request.refuse(error)
             self.discard(error)
             return
-        existed = state.exists
+        if fresh and state.exists:
+            self.follow()
         try:
             events = state.decide(request.command, now)
         except Refused as error:
@@ -154,8 +159,6 @@ class AggregateHost(PooledActor, Generic[State]):
             self._commit(state, request, events, now)
         if not state.exists:
             self.forget_nothing()
-        elif fresh and existed:
-            self.follow()
 
     def _commit(self, state: State, request: Request, events: Sequence[Event], now: Now) -> None:
         origin = (now.wall_ms, request.by, request.cause)
@@ -245,14 +248,14 @@ class AggregateHost(PooledActor, Generic[State]):
 
     def _recover(self) -> None:
         try:
-            state, _ = self.load()
+            state, fresh = self.load()
         except StoreFault as error:
             self.discard(error)
             return
-        if state.exists:
-            self.follow()
-        else:
+        if not state.exists:
             self.forget_nothing()
+        elif fresh:
+            self.follow()
 
     def forget_nothing(self) -> None:
         """There is no such stream (yet): keep no empty state that a later first event would not reach."""

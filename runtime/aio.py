@@ -7,7 +7,7 @@ cancelled await does not undo what was put on its way: repeat it with its idempo
 import asyncio
 import functools
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Concatenate, ParamSpec, Self, TypeVar
 
@@ -26,10 +26,10 @@ T = TypeVar("T")
 
 def _awaitable(
     method: Callable[Concatenate[Runtime, P], T],
-) -> Callable[Concatenate["AsyncRuntime", P], Awaitable[T]]:
+) -> Callable[Concatenate["AsyncRuntime", P], Coroutine[None, None, T]]:
     @functools.wraps(method)
-    def call(self: "AsyncRuntime", /, *args: P.args, **kwargs: P.kwargs) -> Awaitable[T]:
-        return self._in_thread(functools.partial(method, self.runtime, *args, **kwargs))
+    async def call(self: "AsyncRuntime", /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self._in_thread(functools.partial(method, self.runtime, *args, **kwargs))
 
     return call
 

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from fleetlog.domain import checks
-from fleetlog.domain.errors import InvalidArgument, NotFound
+from fleetlog.domain.errors import FleetlogError, InvalidArgument, NotFound
 from fleetlog.domain.spec import MAX_AGENTS
 from fleetlog.projections.all import all_projections
 from fleetlog.runtime.agent_actor import AgentActor
@@ -99,6 +99,7 @@ class Assembly:
         then(self.projector.close)
         self.queries = Queries(reader, artifacts, is_owned=True)
         journal = Journal(store)
+        then(self._show_the_last, journal)
         self.engine = engine = Engine(
             store=store,
             journal=journal,
@@ -136,6 +137,11 @@ class Assembly:
     def catch_up(self) -> int:
         """Wait until the views show everything that is committed; their position."""
         return self.projector.wait(self.engine.journal.position)
+
+    def _show_the_last(self, journal: Journal) -> None:
+        """Readers that come after us should see what was committed last."""
+        with contextlib.suppress(FleetlogError):
+            self.projector.wait(journal.position, timeout_s=2.0)
 
     def _outputs(self, fleet_id: str, names: tuple[str, ...]) -> dict[str, Any]:
         """The outputs a dependent agent sees. They are final: it started after they were committed."""

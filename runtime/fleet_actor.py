@@ -94,6 +94,11 @@ class FleetActor(AggregateHost[Fleet]):
 
     # --- what follows ------------------------------------------------------------------------
 
+    def committed(self, version: int) -> None:
+        """Agents that are not stored yet must not be told anything: wait for the last commit."""
+        if version == self._version:
+            self.follow()
+
     def follow(self) -> None:
         """Tell the agents what they may or must do now, and keep the deadline."""
         fleet = self.state

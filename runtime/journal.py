@@ -51,9 +51,11 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """Told to an actor after a commit it asked to be told of."""
+    """Told to an actor after a commit it asked to be told of: its stream is stored up to `version`
+    (0 when the unit held no event of it)."""
 
     position: int
+    version: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +199,8 @@ class Journal:
             unit.reply.set_result(Receipt(position, unit.outcome))
         for part in unit.parts:
             if part.tell_commit and part.actor is not None:
-                part.actor.post(Committed(position))
+                version = part.events[-1].originator_version if part.events else 0
+                part.actor.post(Committed(position, version))
         return at
 
     def _fail(self, unit: Unit, error: FleetlogError) -> None:
