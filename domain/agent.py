@@ -15,6 +15,7 @@ from fleetlog.domain.values import AGENT_ENDED, AgentSpec, DeliveryState, Effect
 
 __all__ = ["Agent", "StepRecord", "backoff_s", "matches"]
 
+_DEAF = AGENT_ENDED - {"complete"}
 BACKOFF_BASE_S = 1.0
 BACKOFF_MAX_S = 300.0
 
@@ -22,7 +23,7 @@ BACKOFF_MAX_S = 300.0
 def backoff_s(attempt: int, jitter: float) -> float:
     """Seconds before the next attempt: exponential with "equal jitter" (half fixed, half spread),
     after M. Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015."""
-    full = min(BACKOFF_MAX_S, BACKOFF_BASE_S * 2.0 ** (attempt - 1))
+    full = min(BACKOFF_MAX_S, BACKOFF_BASE_S * 2.0 ** min(attempt - 1, 30))
     return full / 2 + full / 2 * jitter
 
 
@@ -171,9 +172,7 @@ class Agent:
             case c.SuspendInDoubt():
                 return self._suspend_in_doubt(command.index)
             case c.ReportProgress():
-                if command.ordinal < self.progress_reports:
-                    return []
-                return [e.ProgressReported(command.text, command.fraction)]
+                return self._report_progress(command)
             case c.RequestHelp():
                 return self._request_help(command)
             case c.AnswerHelp():
@@ -192,7 +191,7 @@ class Agent:
     def _deliver(self, message: Message) -> list[e.AgentEvent]:
         if message.id in self.deliveries:
             return []
-        if not self.is_reachable:
+        if self.status in _DEAF:
             raise NotAllowed(f"Agent {self.id} is {self.status} and takes no messages")
         if message.type == "question" and self.returned and not message.broadcast_size:
             raise NotAllowed(f"Agent {self.id} is complete and answers no more questions")
@@ -206,7 +205,7 @@ class Agent:
         for message in self.unread.values():
             if matches(wait, message):
                 return [e.MessageSeen(command.index, command.name, message.id, command.acknowledge)]
-        if self.wait is not None and self.wait.index == command.index:
+        if self.wait is not None and msgspec.structs.replace(self.wait, until_uptime_s=None) == wait:
             return self._expire_wait(now)
         if command.timeout_s is not None:
             wait = msgspec.structs.replace(wait, until_uptime_s=now.uptime_s + command.timeout_s)
@@ -243,16 +242,18 @@ class Agent:
         events: list[e.AgentEvent] = []
         if self.status == "pending":
             events.append(e.AgentStarted())
-        elif command.interrupted and self.wait is None:
-            interruptions = self.interruptions + 1
-            if interruptions > spec.max_interruptions and self.status != "complete":
-                reason = f"it was interrupted {interruptions} times in a row without recording a step"
-                return [e.AgentFailed((*self.reasons, reason))]
-            events.append(e.AgentResumed(interruptions))
         elif self.retry_uptime_s is not None:
             if now.uptime_s < self.retry_uptime_s:
                 raise NotAllowed(f"Agent {self.id} is waiting for its next attempt")
             events.append(e.AgentResumed(self.interruptions))
+        elif command.interrupted and self.wait is None:
+            interruptions = self.interruptions + 1
+            if interruptions > spec.max_interruptions:
+                reason = f"it was interrupted {interruptions} times in a row without recording a step"
+                if self.status == "complete":
+                    return [e.AgentReturned(reason)]
+                return [e.AgentFailed((*self.reasons, reason))]
+            events.append(e.AgentResumed(interruptions))
         if self.steps and self.steps[-1].state == "started":
             events.append(e.StepDoubted(len(self.steps) - 1, self.steps[-1].name))
         return events
@@ -282,6 +283,8 @@ class Agent:
         return [e.AgentFailed((*self.reasons, command.error))]
 
     def _suspend_in_doubt(self, index: int) -> list[e.AgentEvent]:
+        if not self.can_run:
+            raise NotAllowed(f"Agent {self.id} is {self.status}: it records no more steps")
         if index != len(self.steps) - 1 or self.steps[index].state != "doubted":
             raise NotAllowed(f"Step {index} of agent {self.id} is not its last step, or not in doubt")
         if self.wait is not None and self.wait.doubt:
@@ -293,10 +296,17 @@ class Agent:
             raise NotAllowed(f"Agent {self.id} does not wait for a decision about a step in doubt")
         return [e.StepDoubtResolved(self.wait.index, command.outcome, command.value, command.by)]
 
+    def _report_progress(self, command: c.ReportProgress) -> list[e.AgentEvent]:
+        if not self.can_run:
+            raise NotAllowed(f"Agent {self.id} is {self.status}: it reports no more progress")
+        if command.ordinal < self.progress_reports:
+            return []
+        return [e.ProgressReported(command.text, command.fraction)]
+
     def _request_help(self, command: c.RequestHelp) -> list[e.AgentEvent]:
         if command.help_id in self.help_requests:
             return []
-        if self.has_ended:
+        if not self.can_run:
             raise NotAllowed(f"Agent {self.id} is {self.status}: nobody would use the answer")
         if command.index >= 0:
             self._expect(command.index)
@@ -337,12 +347,16 @@ class Agent:
         """The step `index` is the next one; or it is the last one, started and still open."""
         if not self.can_run:
             raise NotAllowed(f"Agent {self.id} is {self.status}: it records no more steps")
+        last = self.steps[-1] if self.steps else None
         if index == len(self.steps):
+            if last is not None and last.state == "started":
+                raise NotAllowed(
+                    f"Agent {self.id} is inside its step {index - 1} '{last.name}': it must end first"
+                )
             return
-        if open_step and index == len(self.steps) - 1:
-            last = self.steps[-1]
-            if last.state in ("started", "doubted") and last.name == open_step:
-                return
+        is_open = last is not None and last.state in ("started", "doubted") and last.name == open_step
+        if open_step and is_open and index == len(self.steps) - 1:
+            return
         raise NotAllowed(f"Agent {self.id} is at step {len(self.steps)}, not {index}: another run went on")
 
     # --- evolve ------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ __all__ = [
 MAX_PAYLOAD_BYTES = 65_536
 MAX_NAME = 64
 MAX_ID = 200
+MAX_INTEGER = 2**63 - 1
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9_.-]{0,62}[a-z0-9])?\Z")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
@@ -35,7 +36,7 @@ def shown(value: object) -> str:
         return ascii(cut) if _CONTROL.search(cut) or _UNSTORABLE.search(cut) else f'"{cut}"'
     if value is None or isinstance(value, bool):
         return repr(value)
-    shown_value = repr(value)
+    shown_value = _written(value)
     return f"{shown_value if len(shown_value) <= 60 else shown_value[:57] + '...'} ({type(value).__name__})"
 
 
@@ -73,6 +74,10 @@ def name(field: str, value: object) -> str:
 
 def payload(value: object) -> str:
     """A message's payload: non-empty text of at most 64 KiB in UTF-8."""
+    if type(value) is str and value.isascii() and len(value) <= MAX_PAYLOAD_BYTES and "\0" not in value:
+        plain = value
+        if plain and not plain.isspace():
+            return plain
     checked = text("payload", value, empty=False)
     size = len(checked) if checked.isascii() else len(checked.encode())
     if size > MAX_PAYLOAD_BYTES:
@@ -90,14 +95,14 @@ def choice(field: str, value: object, allowed: Sequence[str]) -> str:
     return value
 
 
-def integer(field: str, value: object, *, at_least: int = 1, at_most: int | None = None) -> int:
-    """A whole number in a range; a bool is not a number."""
+def integer(field: str, value: object, *, at_least: int = 1, at_most: int = MAX_INTEGER) -> int:
+    """A whole number in a range, at most 64 bits; a bool is not a number."""
     if isinstance(value, bool) or not isinstance(value, int):
         raise InvalidArgument(f"'{field}' must be an integer, got {shown(value)}")
     if value < at_least:
-        raise InvalidArgument(f"'{field}' must be >= {at_least}, got {value}")
-    if at_most is not None and value > at_most:
-        raise InvalidArgument(f"'{field}' must be <= {at_most}, got {value}")
+        raise InvalidArgument(f"'{field}' must be >= {at_least}, got {_written(value)}")
+    if value > at_most:
+        raise InvalidArgument(f"'{field}' must be <= {at_most}, got {_written(value)}")
     return value
 
 
@@ -105,11 +110,15 @@ def seconds(field: str, value: object, *, zero: bool = False) -> float:
     """A finite number of seconds, above zero (or from zero)."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise InvalidArgument(f"'{field}' must be a number of seconds, got {shown(value)}")
-    if not math.isfinite(value):
-        raise InvalidArgument(f"'{field}' must be a finite number, got {value}")
-    if value < 0 or (value == 0 and not zero):
+    try:
+        converted = float(value)
+    except OverflowError:
+        converted = math.inf
+    if not math.isfinite(converted):
+        raise InvalidArgument(f"'{field}' must be a finite number, got {_written(value)}")
+    if converted < 0 or (converted == 0 and not zero):
         raise InvalidArgument(f"'{field}' must be {'>= 0' if zero else '> 0'} seconds, got {value}")
-    return float(value)
+    return converted
 
 
 def flag(field: str, value: object) -> bool:
@@ -117,3 +126,10 @@ def flag(field: str, value: object) -> bool:
     if not isinstance(value, bool):
         raise InvalidArgument(f"'{field}' must be a boolean, got {shown(value)}")
     return value
+
+
+def _written(value: object) -> str:
+    try:
+        return repr(value)
+    except ValueError:  # an int beyond Python's limit for writing one out
+        return "a number too long to show"

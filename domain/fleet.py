@@ -14,7 +14,7 @@ from fleetlog.domain import commands as c
 from fleetlog.domain import events as e
 from fleetlog.domain import spec as specs
 from fleetlog.domain.errors import InvalidArgument, NotAllowed, NotFound
-from fleetlog.domain.values import FLEET_ENDED, OPERATOR, FleetSpec, FleetStatus, Member, Now, agent_id_for
+from fleetlog.domain.values import FLEET_ENDED, OPERATOR, FleetSpec, FleetStatus, Member, Now
 
 __all__ = ["Fleet", "Roster"]
 
@@ -28,13 +28,15 @@ class Roster(msgspec.Struct, frozen=True):
 
     def agent_id(self, name_or_id: str) -> str:
         """The id of a member given by its name or id; refuses others."""
-        name = name_or_id
-        prefix = agent_id_for(self.fleet_id, "")
-        if name_or_id.startswith(prefix):
-            name = name_or_id[len(prefix) :]
-        if name not in self.members:
+        member = self.members.get(name_or_id) or self.members.get(self._name_in(name_or_id))
+        if member is None:
             raise NotFound(f"No such agent in fleet {self.fleet_id}: {name_or_id}")
-        return self.members[name].agent_id
+        return member.agent_id
+
+    def _name_in(self, agent_id: str) -> str:
+        kind, _, rest = agent_id.partition("-")
+        stamp = self.fleet_id[6:]
+        return rest[len(stamp) + 1 :] if kind == "agent" and rest.startswith(stamp) else ""
 
     def recipients(self, sender: str, to: str, skills: tuple[str, ...] = ()) -> tuple[str, ...]:
         """Who a message reaches: one member, or for `*` every other one (with one of the skills)."""
@@ -45,7 +47,7 @@ class Roster(msgspec.Struct, frozen=True):
         if to != "*":
             return (self.agent_id(to),)
         wanted = frozenset(skills)
-        others = [member for member in self.members.values() if member.agent_id != sender]
+        others = [m for m in self.members.values() if sender not in (m.name, m.agent_id)]
         fitting = [m for m in others if not wanted.isdisjoint(m.skills)] if wanted else others
         return tuple(member.agent_id for member in fitting or others)
 
@@ -109,7 +111,8 @@ class Fleet:
     @property
     def awake(self) -> list[Member]:
         """The admitted members whose function has work left, or may be asked."""
-        return [self.members[name] for name in self.admitted if name not in self.returned]
+        awake = self.admitted - self.returned
+        return [member for name, member in self.members.items() if name in awake]
 
     @property
     def deadline_uptime_s(self) -> float | None:
@@ -186,7 +189,7 @@ class Fleet:
         if len(self.members) >= command.max_agents:
             raise NotAllowed(f"Fleet {self.id} has {len(self.members)} agents (limit {command.max_agents})")
         spec = specs.check_agent(command.spec)
-        if spec.name in self.members:
+        if spec.name in self.members or spec.name in self.incomplete_in_group:
             raise InvalidArgument(f"'name': fleet {self.id} has an agent called \"{spec.name}\" already")
         for needed in spec.depends_on:
             if needed not in self.incomplete_in_group:

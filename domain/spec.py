@@ -1,7 +1,8 @@
 """What a fleet spec must be like, and the members it stands for. Pure: a checked spec or a refusal."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from graphlib import CycleError, TopologicalSorter
 
 import msgspec
 
@@ -45,7 +46,8 @@ def check_fleet(spec: FleetSpec, max_agents: int = MAX_AGENTS) -> FleetSpec:
     if total > max_agents:
         raise InvalidArgument(f"'agents' makes {total} agents in one call (limit {max_agents})")
     checked = msgspec.structs.replace(spec, agents=agents)
-    _refuse_repeated(member.member.name for member in seats(checked, "fleet-0-0-0"))
+    groups = [agent.name for agent in agents if agent.each is not None]
+    _refuse_repeated([*groups, *(seat.member.name for seat in seats(checked, "fleet-0-0-0"))])
     _refuse_unknown_and_cycles({agent.name: agent.depends_on for agent in agents})
     return checked
 
@@ -62,7 +64,15 @@ def check_agent(spec: AgentSpec, at: str = "") -> AgentSpec:
     checks.integer(f"{at}max_rejections", spec.max_rejections, at_least=0)
     for skill in spec.skills:
         checks.text(f"{at}skills", skill, max_chars=200, empty=False)
-    return msgspec.structs.replace(spec, name=name)
+    return _storable(at.rstrip(".") or "spec", msgspec.structs.replace(spec, name=name))
+
+
+def _storable(field: str, spec: AgentSpec) -> AgentSpec:
+    try:
+        msgspec.msgpack.encode(spec)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise InvalidArgument(f"'{field}' cannot be stored: {error}") from error
+    return spec
 
 
 def seats(spec: FleetSpec, fleet_id: str) -> list[Seat]:
@@ -100,18 +110,16 @@ def _refuse_unknown_and_cycles(depends_on: Mapping[str, tuple[str, ...]]) -> Non
             if other not in depends_on:
                 known = ", ".join(sorted(depends_on)[:20])
                 raise InvalidArgument(f'\'depends_on\' of "{name}" names "{other}"; known are: {known}')
-    done: set[str] = set()
-    waiting = dict(depends_on)
-    while ready := [name for name, needed in waiting.items() if done.issuperset(needed)]:
-        done.update(ready)
-        for name in ready:
-            del waiting[name]
-    if waiting:
-        raise InvalidArgument(f"'depends_on' is circular: {_one_cycle(waiting)}")
+    try:
+        TopologicalSorter(depends_on).prepare()
+    except CycleError as error:
+        cycle: list[str] = error.args[1]
+        raise InvalidArgument(f"'depends_on' is circular: {_shown_cycle(cycle)}") from error
 
 
-def _one_cycle(waiting: Mapping[str, tuple[str, ...]]) -> str:
-    path = [min(waiting)]
-    while (following := next(n for n in waiting[path[-1]] if n in waiting)) not in path:
-        path.append(following)
-    return " -> ".join([*path[path.index(following) :], following])
+def _shown_cycle(cycle: Sequence[str]) -> str:
+    """The cycle as `who needs whom`, from its first name in the alphabet; cut after 20 names."""
+    names = cycle[:0:-1]
+    first = names.index(min(names))
+    turned = [*names[first:], *names[:first], names[first]]
+    return " -> ".join(turned if len(turned) <= 20 else [*turned[:20], "..."])

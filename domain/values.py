@@ -4,6 +4,7 @@ Ids are readable and sort by time: `fleet-261123-014647-k3f2q7` and, inside it,
 `agent-261123-014647-k3f2q7-explorer`. The stamp names the fleet in every id of the fleet.
 """
 
+from functools import lru_cache
 from typing import Any, Literal, get_args
 
 import msgspec
@@ -135,12 +136,14 @@ class Member(msgspec.Struct, frozen=True, array_like=True):
     skills: tuple[str, ...] = ()
 
 
+@lru_cache(65_536)
 def stamp_of(stream_id: str) -> str:
     """The fleet's stamp in a fleet's or agent's id; empty when the id has another form."""
     parts = stream_id.split("-", 4)
     return "-".join(parts[1:4]) if len(parts) >= 4 and parts[0] in ("fleet", "agent") else ""
 
 
+@lru_cache(65_536)
 def fleet_id_of(stream_id: str) -> str:
     """The id of the fleet an agent (or the fleet itself) belongs to."""
     return f"fleet-{stamp_of(stream_id)}"

@@ -5,7 +5,6 @@ Its rule: at most one run of its brain is on its way at any time, and only that 
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +21,7 @@ from fleetlog.runtime.brains.run import Run, RunEnded, RunStart
 from fleetlog.runtime.engine import Engine, Request
 from fleetlog.runtime.journal import Part, Receipt, Unit
 from fleetlog.runtime.mail import Bundle, Contribute, Sealed, Sent, post_message, roster
+from fleetlog.runtime.reply import Reply
 
 __all__ = ["Admit", "AgentActor"]
 
@@ -72,15 +72,18 @@ class AgentActor(AggregateHost[Agent]):
             request.refuse(NotAllowed(f"Run {request.run_id} of agent {self.stream_id} is over"))
             return
         super().handle(request)
-        if isinstance(request.command, c.StopAgent | c.CancelAgent):
-            self.follow_if_loaded()
 
-    def outcome(self, command: Any, events: Sequence[Any]) -> Any:
+    def evolved(self, state: Agent, events: Sequence[Any]) -> None:
+        """A run that may go on no longer is stopped at once, before the commit that says so."""
+        if self._run is not None and not state.can_run:
+            self._stop_run(f"the agent is {state.status}")
+
+    def outcome(self, state: Agent, command: Any, events: Sequence[Any]) -> Any:
         """The step's record for a command that records one; what was sent for a delivery."""
-        agent = self.state
+        agent = state
         match command:
             case c.DeliverMessage():
-                return Sent(command.message.id, (agent.id,))
+                return Sent(command.message.id, (self.stream_id,))
             case c.BeginRun():
                 return self._run_start(agent) if agent.can_run else None
             case c.AcknowledgeMessage():
@@ -103,9 +106,9 @@ class AgentActor(AggregateHost[Agent]):
             tuple(agent.steps),
         )
 
-    def wants_commit(self, events: Sequence[Any]) -> bool:
+    def wants_commit(self, state: Agent, events: Sequence[Any]) -> bool:
         """A message nobody waits for, and a step of the run that is going on, lead to nothing here."""
-        agent = self.state
+        agent = state
         if agent.has_ended:
             return True
         last = events[-1]
@@ -114,10 +117,6 @@ class AgentActor(AggregateHost[Agent]):
         return self._run is None
 
     # --- what follows ------------------------------------------------------------------------
-
-    def follow_if_loaded(self) -> None:
-        if self._state is not None and self._state.exists:
-            self.follow()
 
     def follow(self) -> None:
         """Announce an end, answer for questions nobody will answer, or run the brain if it is due."""
@@ -279,7 +278,7 @@ class AgentActor(AggregateHost[Agent]):
             if events:
                 stored = self.record(agent, events, (now.wall_ms, request.by, request.cause))
                 self._held_by = bundle
-                part = Part(self.stream_id, self._incarnation, stored, self, self.wants_commit(events))
+                part = Part(self.stream_id, self._incarnation, stored, self, self.wants_commit(agent, events))
                 bundle.add(agent.id, part)
             else:
                 bundle.add(agent.id, None)
@@ -313,7 +312,7 @@ class _Link:
         self._engine, self._agent_id, self._run_id, self._post = engine, agent_id, run_id, post
         self.artifacts = engine.artifacts
 
-    def tell(self, command: c.RunCommand, reply: "Future[Receipt]") -> None:
+    def tell(self, command: c.RunCommand, reply: Reply[Receipt]) -> None:
         """See `AgentLink`."""
         request = Request(command, reply, by=self._agent_id, run_id=self._run_id)
         self._engine.residents.post(self._agent_id, request)

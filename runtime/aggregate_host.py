@@ -8,7 +8,6 @@ a restart. Everything here runs on a dispatcher thread, one message at a time, a
 
 import logging
 from collections.abc import Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -19,7 +18,8 @@ from fleetlog.runtime import codec
 from fleetlog.runtime.dispatcher import PooledActor
 from fleetlog.runtime.engine import Engine, Request
 from fleetlog.runtime.journal import AppendFailed, Committed, Part, Receipt, Unit
-from fleetlog.runtime.store import StoredEvent
+from fleetlog.runtime.reply import Reply
+from fleetlog.runtime.store import NewEvent
 
 __all__ = ["Aggregate", "AggregateHost", "Passivate", "Recover"]
 
@@ -81,18 +81,17 @@ class AggregateHost(PooledActor, Generic[State]):
         """A fresh aggregate, before its first event."""
         raise NotImplementedError
 
-    def outcome(self, command: Any, events: Sequence[Event]) -> Any:
+    def outcome(self, state: State, command: Any, events: Sequence[Event]) -> Any:
         """What the reply carries, read from the evolved state."""
 
-    def more_parts(self, command: Any, events: Sequence[Event], origin: tuple[int, str, str]) -> list[Part]:
-        """Other streams' first events that belong to the same commit."""
-        return []
+    def add_parts(self, parts: list[Part], state: State, command: Any, origin: tuple[int, str, str]) -> None:
+        """Add other streams' first events that belong to the same commit."""
 
-    def wants_commit(self, events: Sequence[Event]) -> bool:
+    def wants_commit(self, state: State, events: Sequence[Event]) -> bool:
         """Does anything follow from these events, so that `follow` is to be called after the commit?"""
         return True
 
-    def evolved(self, events: Sequence[Event]) -> None:
+    def evolved(self, state: State, events: Sequence[Event]) -> None:
         """The state has just been evolved, before the commit."""
 
     def follow(self) -> None:
@@ -143,14 +142,11 @@ class AggregateHost(PooledActor, Generic[State]):
         """Decide one command and put what it led to in the journal."""
         now = self.engine.clock.now()
         self._active_uptime_s = now.uptime_s
-        try:
-            state, fresh = self.load()
-        except StoreFault as error:
-            request.refuse(error)
-            self.discard(error)
-            return
-        if fresh and state.exists:
-            self.follow()
+        state = self._state
+        if state is None:
+            state = self._load_for(request)
+            if state is None:
+                return
         try:
             events = state.decide(request.command, now)
         except Refused as error:
@@ -160,23 +156,34 @@ class AggregateHost(PooledActor, Generic[State]):
         if not state.exists:
             self.forget_nothing()
 
+    def _load_for(self, request: Request) -> State | None:
+        """The state from the log, with what follows from it; None when it cannot be read: then refused."""
+        try:
+            state, _ = self.load()
+        except StoreFault as error:
+            request.refuse(error)
+            self.discard(error)
+            return None
+        if state.exists:
+            self.follow()
+        return state
+
     def _commit(self, state: State, request: Request, events: Sequence[Event], now: Now) -> None:
         origin = (now.wall_ms, request.by, request.cause)
         stored = self.record(state, events, origin)
         part = Part(
-            self.stream_id, self._incarnation, stored, self, bool(events) and self.wants_commit(events)
+            self.stream_id, self._incarnation, stored, self, bool(events) and self.wants_commit(state, events)
         )
-        outcome = self.outcome(request.command, events)
-        parts = [part, *self.more_parts(request.command, events, origin)]
+        outcome = self.outcome(state, request.command, events)
+        parts = [part]
+        self.add_parts(parts, state, request.command, origin)
         if request.key is not None and events:
             parts.append(_call_part(request, outcome, origin))
         self.submit(Unit(parts, request.reply, outcome))
         if events:
-            self.evolved(events)
+            self.evolved(state, events)
 
-    def record(
-        self, state: State, events: Sequence[Event], origin: tuple[int, str, str]
-    ) -> list[StoredEvent]:
+    def record(self, state: State, events: Sequence[Event], origin: tuple[int, str, str]) -> list[NewEvent]:
         """Evolve the state and encode the events behind its last version."""
         stored = []
         for event in events:
@@ -185,7 +192,7 @@ class AggregateHost(PooledActor, Generic[State]):
                 event, self.stream_id, self._version + 1, self._chain, origin
             )
             self._version += 1
-            stored.append(StoredEvent(self.stream_id, self._version, topic, data))
+            stored.append(NewEvent(self.stream_id, self._version, topic, data))
         return stored
 
     def submit(self, unit: Unit) -> None:
@@ -196,7 +203,7 @@ class AggregateHost(PooledActor, Generic[State]):
         """The refusal is answered behind the commits it may rest on; if those fail, with their error."""
         if request.reply is None:
             return
-        barrier: Future[Receipt] = Future()
+        barrier: Reply[Receipt] = Reply()
         barrier.add_done_callback(lambda done: request.refuse(_fault_of(done) or error))
         self.submit(Unit([Part(self.stream_id, self._incarnation, (), self)], barrier))
 
@@ -205,7 +212,7 @@ class AggregateHost(PooledActor, Generic[State]):
     @property
     def state(self) -> State:
         """The state, loaded if need be."""
-        return self.load()[0]
+        return self._state if self._state is not None else self.load()[0]
 
     def load(self) -> tuple[State, bool]:
         """The state, and whether it was read from the log just now. Raises `StoreFault`."""
@@ -219,7 +226,7 @@ class AggregateHost(PooledActor, Generic[State]):
             if stored.originator_version != version + 1:
                 raise LogCorrupt(f"{self.stream_id}: version {version + 1} is missing from the log")
             envelope = codec.decode(stored.topic, stored.state)
-            state.evolve(envelope.event)
+            state.evolve(envelope.body.event)
             version, chain = stored.originator_version, envelope.chain
         self._state, self._version, self._chain = state, version, chain
         self._incarnation = self.engine.next_incarnation()
@@ -229,7 +236,7 @@ class AggregateHost(PooledActor, Generic[State]):
     def _await_own_appends(self) -> None:
         """Appends of the discarded state that are still on their way must be settled before the log is
         read. The journal never waits for an actor, so this cannot deadlock."""
-        barrier: Future[Receipt] = Future()
+        barrier: Reply[Receipt] = Reply()
         self.engine.journal.put(Unit([], barrier))
         try:
             barrier.result(30)
@@ -292,10 +299,10 @@ def _call_part(request: Request, outcome: Any, origin: tuple[int, str, str]) -> 
 def first_part(stream_id: str, event: Event, origin: tuple[int, str, str]) -> Part:
     """A new stream's first event, as part of somebody's commit."""
     topic, data, _ = codec.encode(event, stream_id, 1, codec.GENESIS, origin)
-    return Part(stream_id, 0, (StoredEvent(stream_id, 1, topic, data),))
+    return Part(stream_id, 0, (NewEvent(stream_id, 1, topic, data),))
 
 
-def _fault_of(done: "Future[Receipt]") -> FleetlogError | None:
+def _fault_of(done: Reply[Receipt]) -> FleetlogError | None:
     error = done.exception()
     return error if isinstance(error, FleetlogError) else None
 

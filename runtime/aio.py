@@ -15,6 +15,7 @@ from fleetlog.domain.values import MessageType
 from fleetlog.runtime.brains.function import Brain
 from fleetlog.runtime.host import Runtime, RuntimeConfig
 from fleetlog.runtime.journal import Receipt
+from fleetlog.runtime.reply import Reply
 
 __all__ = ["AsyncRuntime"]
 
@@ -107,8 +108,8 @@ class AsyncRuntime:
         payload: str,
         *,
         correlation_id: str = "",
-    ) -> "asyncio.Future[Receipt]":
-        """Send without waiting for the commit; await the returned future for it."""
+    ) -> Reply[Receipt]:
+        """Send without waiting for the commit; await the returned reply for it."""
         send = functools.partial(
             self.runtime.send_message_nowait,
             from_agent_id,
@@ -118,4 +119,4 @@ class AsyncRuntime:
             payload,
             correlation_id=correlation_id,
         )
-        return asyncio.wrap_future(await self._in_thread(send))
+        return await self._in_thread(send)

@@ -56,7 +56,7 @@ def _check(stream_id: str, stream: _Stream, stored: Notification, findings: list
         if version != stream.version + 1:
             raise LogCorrupt(f"{stream_id} version {version} follows version {stream.version}")
         stream.chain = codec.verify(stored.topic, stored.state, stream_id, version, stream.chain)
-        event = codec.decode(stored.topic, stored.state).event
+        event = codec.decode(stored.topic, stored.state).body.event
         if stream.state is not None:
             stream.state.evolve(event)  # type: ignore[arg-type]  # the stream's kind decides which events it has
         elif not isinstance(event, CallRecorded):

@@ -80,7 +80,7 @@ class Calls:
         stored = self._store.read(key.stream_id)
         if not stored:
             return None
-        event = codec.decode(stored[0].topic, stored[0].state).event
+        event = codec.decode(stored[0].topic, stored[0].state).body.event
         if not isinstance(event, CallRecorded):
             raise LogCorrupt(f"{key.stream_id} does not begin with a recorded call")
         if (event.operation, event.arguments_digest) != (key.operation, key.arguments_digest):

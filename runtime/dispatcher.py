@@ -69,7 +69,7 @@ class Mailbox:
     __slots__ = ("_actor", "_closed", "_envelopes", "_lock", "_scheduled", "capacity", "put_timeout_s")
 
     def __init__(self) -> None:
-        self._envelopes: deque[Envelope[Any]] = deque()
+        self._envelopes: deque[Any] = deque()
         self._lock = threading.Lock()  # guards _scheduled and _closed with the deque's emptiness
         self._scheduled = False
         self._closed = False
@@ -90,8 +90,8 @@ class Mailbox:
         self.wait_for_room()
         self.put_internal(envelope)
 
-    def put_internal(self, envelope: Envelope[Any]) -> None:
-        """Put what actors, the journal and timers say to each other: never waits."""
+    def put_internal(self, envelope: object) -> None:
+        """Put what actors, the journal and timers say to each other, bare or in an envelope: never waits."""
         with self._lock:
             closed = self._closed
             if not closed:
@@ -103,8 +103,8 @@ class Mailbox:
         elif wake and self._actor is not None:
             self._actor.dispatcher.schedule(self._actor)
 
-    def get(self) -> Envelope[Any]:
-        """The oldest envelope. Only the actor's turn calls this; raises IndexError when empty."""
+    def get(self) -> Any:
+        """The oldest envelope (or bare message). Only the actor's turn calls this; IndexError when empty."""
         return self._envelopes.popleft()
 
     def empty(self) -> bool:
@@ -144,14 +144,17 @@ class Mailbox:
         return self._closed or len(self._envelopes) < self.capacity
 
 
-def _refuse(envelope: Envelope[Any]) -> None:
-    if envelope.reply_to is not None:
+def _refuse(envelope: object) -> None:
+    message = envelope
+    if isinstance(envelope, Envelope):
+        message = envelope.message
+    if isinstance(envelope, Envelope) and envelope.reply_to is not None:
         if isinstance(envelope.message, _ActorStop):
             envelope.reply_to.set(None)
         else:
             dead = pykka.ActorDeadError("the actor stopped before handling the message")
             envelope.reply_to.set_exception((pykka.ActorDeadError, dead, None))
-    refuse = getattr(envelope.message, "refuse", None)
+    refuse = getattr(message, "refuse", None)
     if refuse is not None:
         refuse(RuntimeClosed("the actor stopped before handling the message"))
 
@@ -193,7 +196,7 @@ class PooledActor(pykka.Actor):
 
     def post(self, message: object) -> None:
         """Put a message without ever waiting. For actors, the journal and timers; any thread."""
-        self.mailbox.put_internal(Envelope(message))
+        self.mailbox.put_internal(message)
 
     def take_turn(self) -> None:
         """Handle up to `TURN` messages. Called by the dispatcher, by one thread at a time."""
@@ -205,7 +208,11 @@ class PooledActor(pykka.Actor):
         for _ in range(TURN):
             if mailbox.empty() or self.actor_stopped.is_set():
                 break
-            self._handle_envelope(mailbox.get())
+            item = mailbox.get()
+            if type(item) is Envelope:
+                self._handle_envelope(item)
+            else:
+                self._handle_posted(item)
         if was_full:
             with self.dispatcher.room:
                 self.dispatcher.room.notify_all()
@@ -213,6 +220,14 @@ class PooledActor(pykka.Actor):
             self._tear_down()
         elif mailbox.end_turn():
             self.dispatcher.schedule(self)
+
+    def _handle_posted(self, message: object) -> None:
+        try:
+            self.on_receive(message)
+        except BaseException as error:  # as below; nobody waits for an answer through Pykka
+            logger.exception("action=message_failed actor=%s", self)
+            failure = error if isinstance(error, Exception) else Fault(f"{self} failed: {error!r}")
+            self._guard(lambda: self.on_message_failure(message, failure))
 
     def _handle_envelope(self, envelope: Envelope[Any]) -> None:
         try:

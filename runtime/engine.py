@@ -6,9 +6,10 @@ Nothing here is global: two engines in one process do not know of each other.
 import itertools
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from fleetlog.domain.errors import FleetlogError, RuntimeClosed
 from fleetlog.domain.fleet import Roster
@@ -18,6 +19,7 @@ from fleetlog.runtime.brains.function import Brains
 from fleetlog.runtime.clock import Clock
 from fleetlog.runtime.dispatcher import Dispatcher, PooledActor
 from fleetlog.runtime.journal import Journal, Receipt
+from fleetlog.runtime.reply import Reply
 from fleetlog.runtime.store import EventStore
 from fleetlog.runtime.timers import Timers
 from fleetlog.runtime.workers import Workers
@@ -25,8 +27,7 @@ from fleetlog.runtime.workers import Workers
 __all__ = ["CallKey", "Engine", "Request", "Residents"]
 
 
-@dataclass(frozen=True, slots=True)
-class CallKey:
+class CallKey(msgspec.Struct, frozen=True):
     """A caller's idempotency key: recorded in the stream of its own, with what the call did."""
 
     stream_id: str
@@ -36,12 +37,11 @@ class CallKey:
     """Turns the decision's outcome into the result to give again to a repeated call."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True):
     """A command on its way to an actor. `run_id` is not 0 when it comes from a brain's run."""
 
     command: Any
-    reply: Future[Receipt] | None = None
+    reply: Reply[Receipt] | None = None
     by: str = OPERATOR
     cause: str = ""
     key: CallKey | None = None
@@ -77,7 +77,7 @@ class Residents:
     def send(self, stream_id: str, message: object) -> None:
         """To the stream's actor, from outside: waits while its mailbox is full (`Overloaded`)."""
         actor = self._actors.get(stream_id)
-        if actor is not None:
+        if actor is not None and len(actor.actor_inbox) >= actor.mailbox_capacity:  # type: ignore[arg-type]
             actor.mailbox.wait_for_room()
         self.post(stream_id, message)
 

@@ -57,25 +57,25 @@ class FleetActor(AggregateHost[Fleet]):
 
     # --- commands ----------------------------------------------------------------------------
 
-    def outcome(self, command: Any, events: Sequence[Any]) -> Any:
+    def outcome(self, state: Fleet, command: Any, events: Sequence[Any]) -> Any:
         """The ids that were made, for a spawn or an attachment."""
         if isinstance(command, c.SpawnFleet):
-            return Spawned(self.stream_id, tuple(m.agent_id for m in self.state.members.values()))
+            return Spawned(self.stream_id, tuple(m.agent_id for m in state.members.values()))
         if isinstance(command, c.AttachAgent):
             attached = next(event.member for event in events if isinstance(event, e.AgentAttached))
             return Spawned(self.stream_id, (attached.agent_id,))
         return None
 
-    def more_parts(self, command: Any, events: Sequence[Any], origin: tuple[int, str, str]) -> list[Part]:
-        """The first events of the agents that are made with this commit."""
+    def add_parts(self, parts: list[Part], state: Fleet, command: Any, origin: tuple[int, str, str]) -> None:
+        """Add the first events of the agents that are made with this commit."""
         if isinstance(command, c.SpawnFleet):
             seats = specs.seats(specs.check_fleet(command.spec, command.max_agents), self.stream_id)
         elif isinstance(command, c.AttachAgent):
             checked = specs.check_agent(command.spec)
             seats = [specs.seat_for(checked, checked.name, self.stream_id)]
         else:
-            return []
-        return [self._first_part(seat.member.agent_id, seat.spec, seat.item, origin) for seat in seats]
+            return
+        parts.extend(self._first_part(seat.member.agent_id, seat.spec, seat.item, origin) for seat in seats)
 
     def _first_part(self, agent_id: str, spec: AgentSpec, item: object, origin: tuple[int, str, str]) -> Part:
         fleet = self.state.spec
@@ -83,7 +83,7 @@ class FleetActor(AggregateHost[Fleet]):
         spawned = e.AgentSpawned(self.stream_id, spec.name, spec, fleet.goal, fleet.workspace, item)
         return first_part(agent_id, spawned, origin)
 
-    def evolved(self, events: Sequence[Any]) -> None:
+    def evolved(self, state: Fleet, events: Sequence[Any]) -> None:
         """Senders see who is in the fleet, and that it has ended, as soon as it is decided."""
         if any(isinstance(event, _ROSTER_EVENTS) for event in events):
             self._publish_roster()

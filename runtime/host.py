@@ -11,12 +11,12 @@ result again; with other arguments it is refused. A query sees everything any ca
 told is committed. Errors are `Refused` (nothing was recorded) or `Fault`.
 """
 
+import itertools
 import os
 import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future
 from typing import Any, Self, TypeVar
 
 import jsonschema
@@ -60,11 +60,12 @@ from fleetlog.runtime.replies import (
     SendReply,
     SpawnReply,
 )
+from fleetlog.runtime.reply import Reply
 from fleetlog.runtime.store import EventStore
 
 __all__ = ["Runtime", "RuntimeConfig"]
 
-Reply = TypeVar("Reply", bound=msgspec.Struct)
+R = TypeVar("R", bound=msgspec.Struct)
 Typed = TypeVar("Typed", bound=msgspec.Struct)
 
 
@@ -75,6 +76,8 @@ class Runtime:
         self._parts, self.config = parts, config
         self._calls = Calls(parts.engine.store)
         self._closed = threading.Event()
+        self._message_stem = f"message-{secrets.token_hex(8)}-"
+        self._message_numbers = itertools.count(1)
 
     # --- open and close ----------------------------------------------------------------------
 
@@ -206,7 +209,7 @@ class Runtime:
     ) -> SendReply:
         """Send to an agent of the fleet, or with `*` to every other one (fixed at send time, one commit).
         `from_agent_id` is an agent of the fleet or `operator`. Payloads are text up to 64 KiB."""
-        message = Message(_new_message_id(), from_agent_id, type, payload, correlation_id)
+        message = Message(self._new_message_id(), from_agent_id, type, payload, correlation_id)
         return self._send("send_message", fleet_id, message, to_agent_id, idempotency_key)
 
     def send_message_nowait(
@@ -218,11 +221,11 @@ class Runtime:
         payload: str,
         *,
         correlation_id: str = "",
-    ) -> "Future[Receipt]":
+    ) -> Reply[Receipt]:
         """As `send_message`, without waiting for the commit: the future's `Receipt` is set after it. For
         callers that pipeline; waits only while a queue is full."""
         self._check_open()
-        message = Message(_new_message_id(), from_agent_id, type, payload, correlation_id)
+        message = Message(self._new_message_id(), from_agent_id, type, payload, correlation_id)
         mail.check_message(message)
         self._parts.engine.journal.wait_for_room()
         return mail.post_message(self._parts.engine, fleet_id, message, to_agent_id)
@@ -241,7 +244,7 @@ class Runtime:
         checks.choice("severity", severity, ("info", "warning", "high", "critical"))
         checks.text("text", text, empty=False)
         payload = msgspec.json.encode({"severity": severity, "text": text}).decode()
-        message = Message(_new_message_id(), from_agent_id, "alert", payload)
+        message = Message(self._new_message_id(), from_agent_id, "alert", payload)
         wanted = tuple(checks.text("skills", skill, empty=False) for skill in skills)
         return self._send("alert", fleet_id, message, "*", idempotency_key, wanted)
 
@@ -452,15 +455,15 @@ class Runtime:
         stream_id: str,
         command: c.AgentCommand | c.FleetCommand,
         arguments: object,
-        reply_type: type[Reply],
-        seal: Callable[[Any], Reply],
+        reply_type: type[R],
+        seal: Callable[[Any], R],
         idempotency_key: str | None,
-    ) -> Reply:
+    ) -> R:
         """One command to one actor, and its reply after the commit."""
 
-        def make(key: CallKey | None) -> Reply:
+        def make(key: CallKey | None) -> R:
             self._parts.engine.journal.wait_for_room()
-            future: Future[Receipt] = Future()
+            future: Reply[Receipt] = Reply()
             self._parts.engine.residents.send(stream_id, Request(command, future, key=key))
             return self._replied(future, seal)
 
@@ -498,9 +501,9 @@ class Runtime:
         states = self._parts.queries.deliveries(reply.message_id, reply.recipients)
         return msgspec.structs.replace(reply, deliveries=states, position=position)
 
-    def _replied(self, future: "Future[Receipt]", seal: Callable[[Any], Reply]) -> Reply:
+    def _replied(self, future: Reply[Receipt], seal: Callable[[Any], R]) -> R:
         receipt = future.result()
-        reply: Reply = msgspec.structs.replace(seal(receipt.outcome), position=receipt.position)
+        reply: R = msgspec.structs.replace(seal(receipt.outcome), position=receipt.position)
         return reply
 
     def _stored(self, field: str, value: object) -> Stored:
@@ -508,6 +511,10 @@ class Runtime:
             return self._parts.engine.artifacts.store_value(value)
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
             raise InvalidArgument(f"'{field}' cannot be stored: {error}") from error
+
+    def _new_message_id(self) -> str:
+        """Unique: no two runtimes have the same stem, and this one counts."""
+        return f"{self._message_stem}{next(self._message_numbers)}"
 
     def _catch_up(self) -> int:
         self._check_open()
@@ -550,10 +557,6 @@ def _new_stamp() -> str:
     alphabet = "abcdefghjkmnpqrstuvwxyz23456789"
     noise = "".join(secrets.choice(alphabet) for _ in range(6))
     return f"{time.strftime('%y%m%d-%H%M%S', time.gmtime())}-{noise}"
-
-
-def _new_message_id() -> str:
-    return f"message-{time.time_ns() // 1_000_000:x}-{secrets.token_hex(5)}"
 
 
 def _spawned(outcome: Any) -> SpawnReply:

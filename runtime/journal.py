@@ -10,10 +10,10 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import Any, Protocol
+
+import msgspec
 
 from fleetlog.domain.errors import (
     Fault,
@@ -24,7 +24,8 @@ from fleetlog.domain.errors import (
     StoreUnavailable,
     VersionConflict,
 )
-from fleetlog.runtime.store import EventStore, StoredEvent
+from fleetlog.runtime.reply import Reply
+from fleetlog.runtime.store import EventStore, NewEvent
 
 __all__ = ["AppendFailed", "Committed", "Journal", "Part", "Receipt", "Unit"]
 
@@ -41,16 +42,14 @@ class Committer(Protocol):
         """Put a message in the actor's mailbox without waiting."""
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(msgspec.Struct, frozen=True):
     """What a caller gets after the commit: the position of its last event and the decision's outcome."""
 
     position: int
     outcome: Any = None
 
 
-@dataclass(frozen=True, slots=True)
-class Committed:
+class Committed(msgspec.Struct, frozen=True):
     """Told to an actor after a commit it asked to be told of: its stream is stored up to `version`
     (0 when the unit held no event of it)."""
 
@@ -58,35 +57,36 @@ class Committed:
     version: int
 
 
-@dataclass(frozen=True, slots=True)
-class AppendFailed:
+class AppendFailed(msgspec.Struct, frozen=True):
     """Told to an actor whose append failed: its state from this `incarnation` is not what is stored."""
 
     incarnation: int
     error: FleetlogError
 
 
-@dataclass(slots=True)
-class Part:
+class Part(msgspec.Struct):
     """One stream's events of a unit. `incarnation` counts how often the actor loaded its state."""
 
     stream_id: str
     incarnation: int
-    events: Sequence[StoredEvent]
+    events: Sequence[NewEvent]
     actor: Committer | None = None
     tell_commit: bool = False
 
 
-@dataclass(slots=True)
-class Unit:
+class Unit(msgspec.Struct):
     """What is committed together, and who waits for it. A unit without events is a barrier: it is
     answered when everything put before it for its streams has been committed, and fails with it."""
 
     parts: list[Part]
-    reply: Future[Receipt] | None = None
+    reply: Reply[Receipt] | None = None
     outcome: Any = None
-    failed: Callable[[FleetlogError], None] | None = None
-    positions: list[int] = field(default_factory=list)
+
+    @property
+    def size(self) -> int:
+        """How many events it holds."""
+        parts = self.parts
+        return len(parts[0].events) if len(parts) == 1 else sum([len(part.events) for part in parts])
 
 
 class Journal:
@@ -115,6 +115,8 @@ class Journal:
 
     def wait_for_room(self, timeout_s: float = 30.0) -> None:
         """Wait while the queue is full; the facade calls it before a command enters."""
+        if self._queue.qsize() <= MAX_QUEUED_UNITS:
+            return
         deadline = time.monotonic() + timeout_s
         while self._queue.qsize() > MAX_QUEUED_UNITS and not self._closed:
             if time.monotonic() > deadline:
@@ -138,14 +140,14 @@ class Journal:
                 self._fail(late, RuntimeClosed("the runtime is closed: nothing more is recorded"))
 
     def _drain(self, first: Unit) -> list[Unit]:
-        batch, count = [first], _size(first)
+        batch, count = [first], first.size
         while count < MAX_BATCH_EVENTS and not self._queue.empty():
             unit = self._queue.get()
             if unit is None:
                 self._queue.put(None)
                 break
             batch.append(unit)
-            count += _size(unit)
+            count += unit.size
         return batch
 
     def _commit_guarded(self, batch: list[Unit]) -> None:
@@ -157,7 +159,8 @@ class Journal:
                 self._fail(unit, StoreFault(f"the journal failed: {error!r}"))
 
     def _commit(self, batch: list[Unit]) -> None:
-        batch = [unit for unit in batch if not self._refused(unit)]
+        if self._failed:
+            batch = [unit for unit in batch if not self._refused(unit)]
         events = [event for unit in batch for part in unit.parts for event in part.events]
         try:
             positions = self._store.append(events) if events else []
@@ -193,9 +196,10 @@ class Journal:
         return False
 
     def _answer(self, unit: Unit, positions: Sequence[int], at: int) -> int:
-        at += _size(unit)
-        position = positions[at - 1] if _size(unit) else self._position
-        if unit.reply is not None and not unit.reply.cancelled():
+        size = unit.size
+        at += size
+        position = positions[at - 1] if size else self._position
+        if unit.reply is not None:
             unit.reply.set_result(Receipt(position, unit.outcome))
         for part in unit.parts:
             if part.tell_commit and part.actor is not None:
@@ -209,14 +213,8 @@ class Journal:
                 self._failed[part.stream_id] = part.incarnation
             if part.actor is not None:
                 part.actor.post(AppendFailed(part.incarnation, error))
-        if unit.failed is not None:
-            unit.failed(error)
         if unit.reply is not None and not unit.reply.done():
             unit.reply.set_exception(error)
-
-
-def _size(unit: Unit) -> int:
-    return sum(len(part.events) for part in unit.parts)
 
 
 def _as_fault(error: Exception) -> FleetlogError:

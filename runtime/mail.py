@@ -6,8 +6,9 @@ into one commit, one broadcast of a fleet after the other, so that two of them c
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
 from dataclasses import dataclass
+
+import msgspec
 
 from fleetlog.domain import checks
 from fleetlog.domain.commands import DeliverMessage
@@ -16,6 +17,7 @@ from fleetlog.domain.fleet import Roster
 from fleetlog.domain.values import MESSAGE_TYPES, OPERATOR, Message
 from fleetlog.runtime.engine import CallKey, Engine, Request
 from fleetlog.runtime.journal import Committer, Part, Receipt, Unit
+from fleetlog.runtime.reply import Reply
 
 __all__ = [
     "Broadcast",
@@ -32,8 +34,7 @@ __all__ = [
 ROSTER_TIMEOUT_S = 30.0
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
+class Sent(msgspec.Struct, frozen=True):
     """The outcome of a send: the message's id and who it was delivered to."""
 
     message_id: str
@@ -44,7 +45,7 @@ class Sent:
 class GetRoster:
     """Asks a fleet's actor who is in the fleet."""
 
-    reply: "Future[Roster]"
+    reply: Reply[Roster]
 
     def refuse(self, error: FleetlogError) -> None:
         """Answer with an error."""
@@ -146,14 +147,13 @@ def roster(engine: Engine, fleet_id: str, *, fresh: bool = False) -> Roster:
     known = None if fresh else engine.rosters.get(fleet_id)
     if known is not None:
         return known
-    reply: Future[Roster] = Future()
+    reply: Reply[Roster] = Reply()
     engine.residents.post(fleet_id, GetRoster(reply))
     return reply.result(ROSTER_TIMEOUT_S)
 
 
 def check_message(message: Message) -> Message:
     """Refuses a message that cannot be stored or understood."""
-    checks.identifier("message_id", message.id)
     checks.choice("type", message.type, MESSAGE_TYPES)
     checks.payload(message.payload)
     if message.correlation_id:
@@ -170,11 +170,11 @@ def post_message(
     by: str = OPERATOR,
     key: CallKey | None = None,
     skills: tuple[str, ...] = (),
-) -> "Future[Receipt]":
+) -> Reply[Receipt]:
     """Send a checked message; the future's outcome is a `Sent`, set after the commit. From outside the
     actors only: it may wait for a roster or for room in a mailbox."""
     recipients = _recipients(engine, fleet_id, message.sender, to, skills)
-    reply: Future[Receipt] = Future()
+    reply: Reply[Receipt] = Reply()
     if to == "*":
         broadcast_message = Message(
             message.id,

@@ -149,12 +149,12 @@ class Projector:
 
 
 def _recorded(notification: Notification) -> Recorded:
-    envelope = codec.decode(notification.topic, notification.state)
+    body = codec.decode(notification.topic, notification.state).body
     return Recorded(
         notification.id,
         str(notification.originator_id),
         notification.originator_version,
-        envelope.at_ms,
-        envelope.by,
-        envelope.event,
+        body.at_ms,
+        body.by,
+        body.event,
     )

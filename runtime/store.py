@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol, Self
 
+import msgspec
 from eventsourcing.persistence import (
     ApplicationRecorder,
     IntegrityError,
@@ -20,11 +21,19 @@ from eventsourcing.persistence import (
     Subscription,
 )
 from eventsourcing.popo import POPOApplicationRecorder
-from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteDatastore
+from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteCursor, SQLiteDatastore
 
 from fleetlog.domain.errors import StoreFault, StoreUnavailable, VersionConflict
 
-__all__ = ["EventStore", "LogSubscription", "Notification", "RecorderStore", "StoredEvent", "open_store"]
+__all__ = [
+    "EventStore",
+    "LogSubscription",
+    "NewEvent",
+    "Notification",
+    "RecorderStore",
+    "StoredEvent",
+    "open_store",
+]
 
 PULL_EVERY_S = 0.25
 _KNOWN_TAILS = 100_000
@@ -101,17 +110,37 @@ class _Listeners:
 
 
 class _SQLiteRecorder(_Listeners, SQLiteApplicationRecorder):
-    pass
+    """The library's recorder, inserting a batch with one statement."""
+
+    def _insert_events(
+        self, c: SQLiteCursor, stored_events: Sequence[StoredEvent], **_: Any
+    ) -> Sequence[int] | None:
+        c.executemany(
+            self.insert_events_statement,
+            [(e.originator_id, e.originator_version, e.topic, e.state) for e in stored_events],
+        )
+        # Nobody else can insert within this transaction, so the rows' ids are consecutive.
+        last: int = self._max_notification_id(c)
+        return range(last - len(stored_events) + 1, last + 1)
 
 
 class _MemoryRecorder(_Listeners, POPOApplicationRecorder):
     pass
 
 
+class NewEvent(msgspec.Struct, frozen=True):
+    """An event to append: what the library calls a `StoredEvent`, and as good as one to its recorders."""
+
+    originator_id: str
+    originator_version: int
+    topic: str
+    state: bytes
+
+
 class EventStore(Protocol):
     """What the journal, the actors and the projector need of a log. Any thread may call."""
 
-    def append(self, events: Sequence[StoredEvent]) -> Sequence[int]:
+    def append(self, events: Sequence[NewEvent]) -> Sequence[int]:
         """Append all or none, durably; the positions. Raises `VersionConflict` or `StoreFault`."""
 
     def read(self, stream_id: str, after: int = 0) -> Sequence[StoredEvent]:
@@ -135,14 +164,14 @@ class RecorderStore:
         self._tails: dict[str, int] = {}
         self._closed = False
 
-    def append(self, events: Sequence[StoredEvent]) -> Sequence[int]:
+    def append(self, events: Sequence[NewEvent]) -> Sequence[int]:
         """See `EventStore`. One thread at a time (the journal's)."""
         self._check_open()
         if not events:
             return []
         tails = self._next_tails(events)
         try:
-            positions = self._recorder.insert_events(events)
+            positions = self._recorder.insert_events(events)  # type: ignore[arg-type]  # NewEvent has what StoredEvent has
         except IntegrityError as error:
             self._forget(events)
             raise VersionConflict(self._conflict_text(events)) from error
@@ -158,10 +187,10 @@ class RecorderStore:
         assert positions is not None
         return positions
 
-    def _next_tails(self, events: Sequence[StoredEvent]) -> dict[str, int]:
+    def _next_tails(self, events: Sequence[NewEvent]) -> dict[str, int]:
         tails: dict[str, int] = {}
         for event in events:
-            stream_id, version = str(event.originator_id), event.originator_version
+            stream_id, version = event.originator_id, event.originator_version
             tail = tails.get(stream_id)
             if tail is None:
                 tail = self._tails.get(stream_id)
@@ -177,13 +206,13 @@ class RecorderStore:
         last = self._select(stream_id, desc=True, limit=1)
         return last[0].originator_version if last else 0
 
-    def _forget(self, events: Sequence[StoredEvent]) -> None:
+    def _forget(self, events: Sequence[NewEvent]) -> None:
         for event in events:
-            self._tails.pop(str(event.originator_id), None)
+            self._tails.pop(event.originator_id, None)
 
     @staticmethod
-    def _conflict_text(events: Sequence[StoredEvent]) -> str:
-        streams = sorted({str(event.originator_id) for event in events})
+    def _conflict_text(events: Sequence[NewEvent]) -> str:
+        streams = sorted({event.originator_id for event in events})
         named = ", ".join(streams[:3]) + (f" and {len(streams) - 3} more" if len(streams) > 3 else "")
         return f"another writer has appended to {named}"
 

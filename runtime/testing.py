@@ -12,7 +12,7 @@ from fleetlog.domain.fleet import Fleet
 from fleetlog.runtime import codec
 from fleetlog.runtime.host import Runtime
 from fleetlog.runtime.replies import FleetStatus
-from fleetlog.runtime.store import EventStore, LogSubscription, StoredEvent
+from fleetlog.runtime.store import EventStore, LogSubscription, NewEvent, StoredEvent
 
 __all__ = ["DyingStore", "folded", "state_of", "wait_until"]
 
@@ -26,7 +26,7 @@ class DyingStore:
         self.appends = 0
         self.is_dead = False
 
-    def append(self, events: Sequence[StoredEvent]) -> Sequence[int]:
+    def append(self, events: Sequence[NewEvent]) -> Sequence[int]:
         """See `EventStore`."""
         self._check()
         self.appends += 1
@@ -72,7 +72,7 @@ def folded(store: EventStore) -> dict[str, Agent | Fleet]:
                 if stream_id not in states:
                     fresh = Agent if stream_id.startswith("agent-") else Fleet
                     states[stream_id] = fresh(stream_id)
-                states[stream_id].evolve(codec.decode(stored.topic, stored.state).event)  # type: ignore[arg-type]
+                states[stream_id].evolve(codec.decode(stored.topic, stored.state).body.event)  # type: ignore[arg-type]
     return states
 
 

@@ -11,7 +11,6 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
 from typing import Any, Protocol
 
 import msgspec
@@ -23,6 +22,7 @@ from fleetlog.domain.fleet import Roster
 from fleetlog.domain.values import AgentSpec, Message
 from fleetlog.runtime.artifacts import ArtifactStore
 from fleetlog.runtime.journal import Receipt
+from fleetlog.runtime.reply import Reply
 
 __all__ = ["AgentLink", "Run", "RunEnded", "RunStart", "RunStopped", "RunSuspended"]
 
@@ -65,7 +65,7 @@ class AgentLink(Protocol):
 
     artifacts: ArtifactStore
 
-    def tell(self, command: c.RunCommand, reply: "Future[Receipt]") -> None:
+    def tell(self, command: c.RunCommand, reply: Reply[Receipt]) -> None:
         """Give the agent's actor a command of this run."""
 
     def send(self, message: Message, to: str) -> tuple[str, ...]:
@@ -150,7 +150,7 @@ class Run:
         delay = RETRY_BASE_S
         while True:
             self.check()
-            reply: Future[Receipt] = Future()
+            reply: Reply[Receipt] = Reply()
             self.link.tell(command, reply)
             try:
                 return reply.result()

@@ -14,7 +14,7 @@ import pytest
 from fleetlog.domain import errors
 from fleetlog.domain.values import AgentSpec, FleetSpec
 from fleetlog.runtime.host import Runtime
-from fleetlog.runtime.store import RecorderStore, StoredEvent, open_store
+from fleetlog.runtime.store import NewEvent, RecorderStore, open_store
 from fleetlog.runtime.testing import wait_until
 
 OpenRuntime = Callable[..., Runtime]
@@ -38,7 +38,7 @@ class FullDisk:
             store.close,
         )
 
-    def append(self, events: Sequence[StoredEvent]) -> Sequence[int]:
+    def append(self, events: Sequence[NewEvent]) -> Sequence[int]:
         if self.is_full.is_set():
             self.refused.set()
             raise errors.StoreUnavailable("the event store could not append: database or disk is full")
@@ -113,7 +113,7 @@ import sys
 from pathlib import Path
 from fleetlog.domain.events import MessageAcknowledged
 from fleetlog.runtime import codec
-from fleetlog.runtime.store import StoredEvent, open_store
+from fleetlog.runtime.store import NewEvent, open_store
 
 log, stream = Path(sys.argv[1]), sys.argv[2]
 with open_store(log) as store:
@@ -122,7 +122,7 @@ with open_store(log) as store:
     chain = codec.decode(last.topic, last.state).chain
     origin = (0, "intruder", "")
     topic, state, _ = codec.encode(MessageAcknowledged("m"), stream, version, chain, origin)
-    store.append([StoredEvent(stream, version, topic, state)])
+    store.append([NewEvent(stream, version, topic, state)])
 """
 
 
