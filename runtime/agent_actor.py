@@ -113,7 +113,7 @@ class AgentActor(AggregateHost[Agent]):
             return True
         last = events[-1]
         if isinstance(last, e.MessageDelivered):
-            return self._run is None and agent.wait is not None and matches(agent.wait, last.message)
+            return agent.wait is not None and matches(agent.wait, last.message)
         return self._run is None
 
     # --- what follows ------------------------------------------------------------------------
@@ -129,7 +129,10 @@ class AgentActor(AggregateHost[Agent]):
             if self._run is not None:
                 self._stop_run(f"the agent is {agent.status}")
             return
-        if self._run is None and (self._admitted or agent.status != "pending"):
+        if self._run is not None:
+            if agent.wait is not None and agent.is_due(self.engine.clock.now()):
+                self._run.wake()
+        elif self._admitted or agent.status != "pending":
             self._run_or_wait(agent)
 
     def _run_or_wait(self, agent: Agent) -> None:
@@ -310,7 +313,7 @@ class _Link:
 
     def __init__(self, engine: Engine, agent_id: str, run_id: int, post: Callable[[object], None]) -> None:
         self._engine, self._agent_id, self._run_id, self._post = engine, agent_id, run_id, post
-        self.artifacts = engine.artifacts
+        self.artifacts, self.linger_s = engine.artifacts, engine.linger_s
 
     def tell(self, command: c.RunCommand, reply: Reply[Receipt]) -> None:
         """See `AgentLink`."""
@@ -330,6 +333,10 @@ class _Link:
     def results(self, names: tuple[str, ...]) -> Mapping[str, Any]:
         """See `AgentLink`."""
         return self._engine.results(fleet_id_of(self._agent_id), names)
+
+    def is_thread_wanted(self) -> bool:
+        """See `AgentLink`."""
+        return self._engine.workers.has_waiting()
 
     def ended(self, event: RunEnded) -> None:
         """See `AgentLink`."""

@@ -44,12 +44,14 @@ class RuntimeConfig(msgspec.Struct, frozen=True):
     """Sizes and limits of one runtime.
 
     `workers` brains execute at once; `actor_threads` share all actors; an actor without work leaves memory
-    after `idle_after_s`; one call may make `max_agents` agents; `close_timeout_s` bounds `close`.
+    after `idle_after_s`; a brain that waits keeps its thread for up to `linger_s` (while no other run wants
+    one), so that a quick answer finds it where it waits; one call may make `max_agents` agents; `close_timeout_s` bounds `close`.
     """
 
     workers: int = 16
     actor_threads: int = 2
     idle_after_s: float = 300.0
+    linger_s: float = 0.3
     max_agents: int = MAX_AGENTS
     close_timeout_s: float = 3.0
 
@@ -112,6 +114,7 @@ class Assembly:
             results=self._outputs,
             jitter=random.random,
             idle_after_s=config.idle_after_s,
+            linger_s=config.linger_s,
         )
         engine.residents = Residents(lambda stream_id: _make_actor(engine, stream_id))
         then(engine.residents.close)

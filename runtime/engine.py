@@ -131,6 +131,7 @@ class Engine:
     """(fleet id, names) -> the outputs of those agents (each name of an `each` group: a list)."""
     jitter: Callable[[], float]
     idle_after_s: float = 300.0
+    linger_s: float = 0.3
     rosters: dict[str, Roster] = field(default_factory=dict)
     residents: Residents = field(init=False)
     _incarnations: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))

@@ -65,6 +65,10 @@ class Workers:
             else:
                 self._changed.notify()
 
+    def has_waiting(self) -> bool:
+        """Does a run wait for a thread (or for its fleet's turn)?"""
+        return bool(self._waiting)
+
     def executing(self) -> int:
         """How many runs have a thread now."""
         with self._changed:

@@ -259,14 +259,21 @@ class Context:
             command = c.TakeMessage(
                 index, name, types, sender_id, correlation_id, timeout_s, acknowledge=acknowledge
             )
-            taken = self._run.record(command).outcome
-            if not isinstance(taken, StepRecord):
-                raise RunSuspended
-            self._history.append(taken)
-            record = taken
+            record = self._take_or_suspend(command)
         self._value(record, index)
         message = record.message
         return None if message is None else msgspec.structs.replace(message, sender=self._name_of(message))
+
+    def _take_or_suspend(self, command: c.TakeMessage) -> StepRecord:
+        """The message, if it is there or comes soon; else unwind. The wait is durable before it begins."""
+        while True:
+            self._run.forget_wake()
+            taken = self._run.record(command).outcome
+            if isinstance(taken, StepRecord):
+                self._history.append(taken)
+                return taken
+            if not self._run.linger():
+                raise RunSuspended
 
     # --- progress and result -----------------------------------------------------------------
 

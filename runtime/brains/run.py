@@ -10,6 +10,7 @@ import logging
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
@@ -64,6 +65,7 @@ class AgentLink(Protocol):
     """What a run needs of the runtime around it."""
 
     artifacts: ArtifactStore
+    linger_s: float
 
     def tell(self, command: c.RunCommand, reply: Reply[Receipt]) -> None:
         """Give the agent's actor a command of this run."""
@@ -76,6 +78,9 @@ class AgentLink(Protocol):
 
     def results(self, names: tuple[str, ...]) -> Mapping[str, Any]:
         """The outputs of agents that have completed."""
+
+    def is_thread_wanted(self) -> bool:
+        """Does another run wait for a thread?"""
 
     def ended(self, event: RunEnded) -> None:
         """The run is over."""
@@ -96,6 +101,7 @@ class Run:
         self._fleet_id, self._limit, self._drive = fleet_id, limit, drive
         self.interrupted_before = False
         self._stopped = threading.Event()
+        self._woken = threading.Event()
         self._reason = ""
         self._lock = threading.Lock()  # guards _thread_id and _groups
         self._thread_id: int | None = None
@@ -177,6 +183,24 @@ class Run:
             self._thread_id = None
         self.kill_processes()
 
+    # --- waits -------------------------------------------------------------------------------
+
+    def forget_wake(self) -> None:
+        """Wakes so far are known; only later ones count."""
+        self._woken.clear()
+
+    def linger(self) -> bool:
+        """Keep the thread for a moment, as long as nobody else needs it: an answer that comes at once finds
+        the brain where it waits, without calling it again from its top. True when something came."""
+        deadline = time.monotonic() + self.link.linger_s
+        while not self.link.is_thread_wanted() and not self.is_stopped:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                break
+            if self._woken.wait(min(left, 0.03)):
+                return True
+        return self._woken.is_set()
+
     # --- processes ---------------------------------------------------------------------------
 
     def add_process_group(self, group: int) -> None:
@@ -200,6 +224,10 @@ class Run:
                 os.killpg(group, signal.SIGKILL)
 
     # --- from other threads ------------------------------------------------------------------
+
+    def wake(self) -> None:
+        """What the brain waits for has come."""
+        self._woken.set()
 
     def stop(self, reason: str) -> None:
         """See `workers.Task`."""

@@ -11,7 +11,7 @@ from fleetlog.domain.errors import FleetlogError
 from fleetlog.domain.values import AgentSpec, FleetSpec
 from fleetlog.runtime.brains.context import Context
 from fleetlog.runtime.brains.function import Brain
-from fleetlog.runtime.host import Runtime
+from fleetlog.runtime.host import Runtime, RuntimeConfig
 from fleetlog.runtime.store import open_store
 from fleetlog.runtime.testing import DyingStore, folded
 
@@ -82,7 +82,8 @@ def run_until_death(directory: Path, appends: int, *, written: bool) -> tuple[bo
     directory.mkdir(exist_ok=True)
     job = Job()
     store = DyingStore(open_store(directory / "log.db"), appends, written=written)
-    with Runtime.open(directory, brains=job.brains(), store=store) as runtime:
+    config = RuntimeConfig(linger_s=0 if appends % 2 else 0.3)
+    with Runtime.open(directory, brains=job.brains(), store=store, config=config) as runtime:
         try:
             if runtime.list_fleets().fleets:
                 fleet_id = runtime.list_fleets().fleets[0].id

@@ -36,7 +36,7 @@ def open_runtime(tmp_path: Path) -> Iterator[OpenRuntime]:
     directory = tmp_path / "d"
 
     def make(**options: Any) -> Runtime:
-        config = options.pop("config", RuntimeConfig(close_timeout_s=3.0))
+        config = options.pop("config", RuntimeConfig(close_timeout_s=3.0, linger_s=0))
         runtime = Runtime.open(directory, config=config, **options)
         opened.append(runtime)
         return runtime

@@ -5,8 +5,8 @@ Structs that come by the thousand are arrays on the wire (`array_like`): a step 
 
 from msgspec import Struct
 
-AT_IMPORT, DEFERRED, TYPES_ONLY = 0, 1, 2
-"""When an import runs: as the module loads, inside a function, or never (under TYPE_CHECKING)."""
+AT_IMPORT, DEFERRED, AS_SCRIPT, TYPES_ONLY = 0, 1, 2, 3
+"""When an import runs: as the module loads, inside a function, only under `__main__`, or never (TYPE_CHECKING)."""
 
 
 class FunctionFact(Struct, frozen=True, array_like=True):

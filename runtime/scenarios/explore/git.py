@@ -11,7 +11,6 @@ _HARMLESS = (
     "-c", "core.fsmonitor=false",
     "-c", "core.hooksPath=/dev/null",
     "-c", "log.showSignature=false",
-    "-c", "diff.external=",
     "-c", "protocol.allow=never",
     "-c", "core.quotePath=false",
 )  # fmt: skip

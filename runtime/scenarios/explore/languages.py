@@ -1,7 +1,6 @@
 """What a path says: the language, and whether the file is a test, an aside or a part of the product."""
 
 import posixpath
-from functools import lru_cache
 
 _BY_EXTENSION = {
     "py": "Python", "pyi": "Python", "pyx": "Cython", "js": "JavaScript", "jsx": "JavaScript", "mjs": "JavaScript",
@@ -16,15 +15,61 @@ _BY_EXTENSION = {
 }  # fmt: skip
 _BY_NAME = {"Makefile": "Make", "GNUmakefile": "Make", "Dockerfile": "Docker", "Jenkinsfile": "Groovy"}
 _NOT_CODE = frozenset(
-    "Markdown,reStructuredText,text,JSON,YAML,TOML,INI,XML,HTML,CSS,notebook,other,SQL,Protobuf,Terraform".split(
-        ","
-    )
+    [
+        "Markdown",
+        "reStructuredText",
+        "text",
+        "JSON",
+        "YAML",
+        "TOML",
+        "INI",
+        "XML",
+        "HTML",
+        "CSS",
+        "notebook",
+        "other",
+        "SQL",
+        "Protobuf",
+        "Terraform",
+    ]
 )
-_HASH = frozenset("Python,Cython,Ruby,Shell,YAML,TOML,Elixir,R,Julia,Perl,Terraform,Make,Docker".split(","))
+_HASH = frozenset(
+    [
+        "Python",
+        "Cython",
+        "Ruby",
+        "Shell",
+        "YAML",
+        "TOML",
+        "Elixir",
+        "R",
+        "Julia",
+        "Perl",
+        "Terraform",
+        "Make",
+        "Docker",
+    ]
+)
 _SLASHES = frozenset(
-    "JavaScript,TypeScript,Go,Java,Kotlin,Scala,Rust,C,C++,C#,PHP,Swift,Vue,Svelte,Protobuf,Groovy,CSS".split(
-        ","
-    )
+    [
+        "JavaScript",
+        "TypeScript",
+        "Go",
+        "Java",
+        "Kotlin",
+        "Scala",
+        "Rust",
+        "C",
+        "C++",
+        "C#",
+        "PHP",
+        "Swift",
+        "Vue",
+        "Svelte",
+        "Protobuf",
+        "Groovy",
+        "CSS",
+    ]
 )
 _TEST_FOLDERS = frozenset({"test", "tests", "__tests__", "spec", "specs", "e2e"})
 _ASIDES = frozenset(
@@ -54,19 +99,17 @@ def line_comment(language: str) -> str:
     return "//" if language in _SLASHES else ""
 
 
-@lru_cache(maxsize=65_536)
 def is_test(path: str) -> bool:
     """By the conventions of pytest, unittest, go test, jest, JUnit and RSpec."""
     *folders, name = path.split("/")
     stem, _, extension = name.rpartition(".")
-    if not _TEST_FOLDERS.isdisjoint(folders) or name == "conftest.py":
+    if not _TEST_FOLDERS.isdisjoint(folders) or folders[:1] == ["t"] or name == "conftest.py":
         return True
     if stem.startswith("test_") or stem.endswith(("_test", "_spec", ".test", ".spec")):
         return True
     return extension in ("java", "kt", "cs", "scala") and stem.endswith(("Test", "Tests", "IT"))
 
 
-@lru_cache(maxsize=65_536)
 def is_aside(path: str) -> bool:
     """Documentation, examples, benchmarks, fixtures, templates: worth mapping, not worth ranking as a risk."""
     return not _ASIDES.isdisjoint(path.split("/")[:-1])

@@ -33,7 +33,9 @@ class _Found:
 
     def leave_out(self, reason: str, path: str) -> None:
         self.left_out[reason] += 1
-        self.examples.setdefault(reason, []).append(printable(path))
+        self.examples.setdefault(reason, []).append(
+            ascii(path)[1:-1] if not path.isprintable() else printable(path)
+        )
 
     def take(self, path: str) -> None:
         reason = self._objection(path)
@@ -45,6 +47,8 @@ class _Found:
     def _objection(self, path: str) -> str:
         if printable(path) != path:
             return "name is not UTF-8"
+        if not path.isprintable():
+            return "name has control characters"
         try:
             mode = os.lstat(os.path.join(self.root, path)).st_mode
         except FileNotFoundError:
@@ -84,7 +88,7 @@ def list_files(workspace: str) -> Listing:
 
 
 def printable(path: str) -> str:
-    """The path, with bytes that are not UTF-8 spelled out, so that it can be stored and shown."""
+    """The path, with bytes that are not UTF-8 spelled out, so that it can be stored."""
     return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
