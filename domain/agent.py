@@ -152,11 +152,7 @@ class Agent:
                 return [e.StepStarted(command.index, command.name)]
             case c.FailStep():
                 self._expect(command.index, open_step=command.name)
-                return [
-                    e.StepFailed(
-                        command.index, command.name, command.effect, command.error_type, command.error
-                    )
-                ]
+                return [e.StepFailed(command.index, command.name, command.effect, command.error_type, command.error)]
             case c.RecordSend():
                 return self._record_send(command)
             case c.AcknowledgeMessage():
@@ -199,9 +195,7 @@ class Agent:
 
     def _take(self, command: c.TakeMessage, now: Now) -> list[e.AgentEvent]:
         self._expect(command.index)
-        wait = e.AgentSuspended(
-            command.index, command.name, command.types, command.sender, command.correlation_id
-        )
+        wait = e.AgentSuspended(command.index, command.name, command.types, command.sender, command.correlation_id)
         for message in self.unread.values():
             if matches(wait, message):
                 return [e.MessageSeen(command.index, command.name, message.id, command.acknowledge)]
@@ -285,7 +279,7 @@ class Agent:
     def _suspend_in_doubt(self, index: int) -> list[e.AgentEvent]:
         if not self.can_run:
             raise NotAllowed(f"Agent {self.id} is {self.status}: it records no more steps")
-        if index != len(self.steps) - 1 or self.steps[index].state != "doubted":
+        if index < 0 or index != len(self.steps) - 1 or self.steps[index].state != "doubted":
             raise NotAllowed(f"Step {index} of agent {self.id} is not its last step, or not in doubt")
         if self.wait is not None and self.wait.doubt:
             return []
@@ -311,9 +305,7 @@ class Agent:
         if command.index >= 0:
             self._expect(command.index)
         return [
-            e.HelpRequested(
-                command.help_id, command.blocker, command.attempted, command.deadline_ms, command.index
-            )
+            e.HelpRequested(command.help_id, command.blocker, command.attempted, command.deadline_ms, command.index)
         ]
 
     def _answer_help(self, command: c.AnswerHelp) -> list[e.AgentEvent]:
@@ -350,9 +342,7 @@ class Agent:
         last = self.steps[-1] if self.steps else None
         if index == len(self.steps):
             if last is not None and last.state == "started":
-                raise NotAllowed(
-                    f"Agent {self.id} is inside its step {index - 1} '{last.name}': it must end first"
-                )
+                raise NotAllowed(f"Agent {self.id} is inside its step {index - 1} '{last.name}': it must end first")
             return
         is_open = last is not None and last.state in ("started", "doubted") and last.name == open_step
         if open_step and is_open and index == len(self.steps) - 1:

@@ -82,8 +82,7 @@ def payload(value: object) -> str:
     size = len(checked) if checked.isascii() else len(checked.encode())
     if size > MAX_PAYLOAD_BYTES:
         raise InvalidArgument(
-            f"Payload too large: {size} bytes (limit {MAX_PAYLOAD_BYTES}); "
-            "store it as an artifact and send its sha256"
+            f"Payload too large: {size} bytes (limit {MAX_PAYLOAD_BYTES}); store it as an artifact and send its sha256"
         )
     return checked
 

@@ -194,14 +194,7 @@ RunCommand = (
     | FailRun
 )
 AgentCommand = (
-    DeliverMessage
-    | AcknowledgeMessage
-    | AnswerHelp
-    | ResolveDoubt
-    | CancelAgent
-    | StopAgent
-    | ExpireWait
-    | RunCommand
+    DeliverMessage | AcknowledgeMessage | AnswerHelp | ResolveDoubt | CancelAgent | StopAgent | ExpireWait | RunCommand
 )
 
 # --- to a fleet ----------------------------------------------------------------------------------
@@ -246,12 +239,5 @@ class ArchiveFleet(Command, frozen=True):
 
 
 FleetCommand = (
-    SpawnFleet
-    | AttachAgent
-    | RecordAgentEnd
-    | SetFleetTimeout
-    | ExpireFleet
-    | CloseFleet
-    | CancelFleet
-    | ArchiveFleet
+    SpawnFleet | AttachAgent | RecordAgentEnd | SetFleetTimeout | ExpireFleet | CloseFleet | CancelFleet | ArchiveFleet
 )

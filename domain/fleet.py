@@ -172,8 +172,7 @@ class Fleet:
         spec = specs.check_fleet(command.spec, command.max_agents)
         members = tuple(seat.member for seat in specs.seats(spec, self.id))
         bare = tuple(
-            msgspec.structs.replace(agent, each=() if agent.each is not None else None)
-            for agent in spec.agents
+            msgspec.structs.replace(agent, each=() if agent.each is not None else None) for agent in spec.agents
         )
         spawned = e.FleetSpawned(msgspec.structs.replace(spec, agents=bare), members, now.uptime_s)
         trial = Fleet(self.id)

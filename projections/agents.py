@@ -52,18 +52,10 @@ class Agents:
             e.AgentSuspended: self._suspended,
             e.AgentAttemptFailed: self._attempt_failed,
             e.AgentCompleted: self._completed,
-            e.AgentFailed: lambda r, rows: rows.add(
-                _END, "failed", r.at_ms, "\n".join(r.event.reasons), r.stream_id
-            ),
-            e.AgentCancelled: lambda r, rows: rows.add(
-                _END, "cancelled", r.at_ms, r.event.reason, r.stream_id
-            ),
-            e.AgentTimedOut: lambda r, rows: rows.add(
-                _END, "timed_out", r.at_ms, r.event.reason, r.stream_id
-            ),
-            e.AgentReturned: lambda r, rows: rows.add(
-                "UPDATE agents SET waiting_for='' WHERE agent_id=?", r.stream_id
-            ),
+            e.AgentFailed: lambda r, rows: rows.add(_END, "failed", r.at_ms, "\n".join(r.event.reasons), r.stream_id),
+            e.AgentCancelled: lambda r, rows: rows.add(_END, "cancelled", r.at_ms, r.event.reason, r.stream_id),
+            e.AgentTimedOut: lambda r, rows: rows.add(_END, "timed_out", r.at_ms, r.event.reason, r.stream_id),
+            e.AgentReturned: lambda r, rows: rows.add("UPDATE agents SET waiting_for='' WHERE agent_id=?", r.stream_id),
             e.ProgressReported: lambda r, rows: rows.add(
                 "UPDATE agents SET progress=?, fraction=? WHERE agent_id=?",
                 r.event.text,

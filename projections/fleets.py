@@ -40,17 +40,11 @@ class Fleets:
             e.FleetTimeoutSet: lambda r, rows: rows.add(
                 "UPDATE fleets SET timeout_s=? WHERE fleet_id=?", r.event.timeout_s, r.stream_id
             ),
-            e.FleetClosed: lambda r, rows: rows.add(
-                "UPDATE fleets SET closed=1 WHERE fleet_id=?", r.stream_id
-            ),
-            e.FleetArchived: lambda r, rows: rows.add(
-                "UPDATE fleets SET archived=1 WHERE fleet_id=?", r.stream_id
-            ),
+            e.FleetClosed: lambda r, rows: rows.add("UPDATE fleets SET closed=1 WHERE fleet_id=?", r.stream_id),
+            e.FleetArchived: lambda r, rows: rows.add("UPDATE fleets SET archived=1 WHERE fleet_id=?", r.stream_id),
             e.FleetCompleted: lambda r, rows: rows.add(_END, "complete", r.at_ms, "", r.stream_id),
             e.FleetFailed: lambda r, rows: rows.add(_END, "failed", r.at_ms, r.event.reason, r.stream_id),
-            e.FleetCancelled: lambda r, rows: rows.add(
-                _END, "cancelled", r.at_ms, r.event.reason, r.stream_id
-            ),
+            e.FleetCancelled: lambda r, rows: rows.add(_END, "cancelled", r.at_ms, r.event.reason, r.stream_id),
             e.FleetTimedOut: lambda r, rows: rows.add(
                 _END, "timed_out", r.at_ms, f"its {r.event.timeout_s:g} seconds are over", r.stream_id
             ),

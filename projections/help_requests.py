@@ -39,9 +39,7 @@ class HelpRequests:
     def __init__(self) -> None:
         self.handlers: Mapping[type, Handler] = {
             e.HelpRequested: self._requested,
-            e.HelpAnswered: lambda r, rows: rows.add(
-                _ANSWER, r.event.answer, r.event.by, r.at_ms, r.event.help_id
-            ),
+            e.HelpAnswered: lambda r, rows: rows.add(_ANSWER, r.event.answer, r.event.by, r.at_ms, r.event.help_id),
             e.AgentSuspended: self._suspended,
             e.StepDoubtResolved: self._decided,
             e.AgentFailed: self._ended,

@@ -35,9 +35,7 @@ class Inbox:
         self.handlers: Mapping[type, Handler] = {
             e.MessageDelivered: self._delivered,
             e.MessageSeen: self._seen,
-            e.MessageAcknowledged: lambda r, rows: rows.add(
-                _SET, "acknowledged", r.stream_id, r.event.message_id
-            ),
+            e.MessageAcknowledged: lambda r, rows: rows.add(_SET, "acknowledged", r.stream_id, r.event.message_id),
             e.MessageSent: self._sent,
         }
 

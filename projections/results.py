@@ -10,9 +10,7 @@ from fleetlog.projections.projection import Handler, Recorded, Rows
 
 __all__ = ["Results"]
 
-_INSERT = (
-    "INSERT INTO results (agent_id, fleet_id, name, status, output, error, ended_ms) VALUES (?,?,?,?,?,?,?)"
-)
+_INSERT = "INSERT INTO results (agent_id, fleet_id, name, status, output, error, ended_ms) VALUES (?,?,?,?,?,?,?)"
 
 
 class Results:
@@ -41,9 +39,7 @@ class Results:
     def _completed(self, recorded: Recorded, rows: Rows) -> None:
         self._insert(recorded, rows, "complete", "", self._encoder.encode(recorded.event.output))
 
-    def _insert(
-        self, recorded: Recorded, rows: Rows, status: str, error: str, output: bytes | None = None
-    ) -> None:
+    def _insert(self, recorded: Recorded, rows: Rows, status: str, error: str, output: bytes | None = None) -> None:
         agent_id = recorded.stream_id
         name = agent_id.removeprefix(f"agent-{stamp_of(agent_id)}-")
         rows.add(_INSERT, agent_id, fleet_id_of(agent_id), name, status, output, error, recorded.at_ms)

@@ -8,9 +8,7 @@ from fleetlog.projections.projection import Handler, Recorded, Rows
 
 __all__ = ["Timeline", "summary"]
 
-_INSERT = (
-    "INSERT INTO timeline (position, fleet_id, agent_id, at_ms, what, by, summary) VALUES (?,?,?,?,?,?,?)"
-)
+_INSERT = "INSERT INTO timeline (position, fleet_id, agent_id, at_ms, what, by, summary) VALUES (?,?,?,?,?,?,?)"
 _SUMMARY_CHARS = 200
 
 

@@ -171,9 +171,7 @@ class AggregateHost(PooledActor, Generic[State]):
     def _commit(self, state: State, request: Request, events: Sequence[Event], now: Now) -> None:
         origin = (now.wall_ms, request.by, request.cause)
         stored = self.record(state, events, origin)
-        part = Part(
-            self.stream_id, self._incarnation, stored, self, bool(events) and self.wants_commit(state, events)
-        )
+        part = Part(self.stream_id, self._incarnation, stored, self, bool(events) and self.wants_commit(state, events))
         outcome = self.outcome(state, request.command, events)
         parts = [part]
         self.add_parts(parts, state, request.command, origin)
@@ -188,9 +186,7 @@ class AggregateHost(PooledActor, Generic[State]):
         stored = []
         for event in events:
             state.evolve(event)
-            topic, data, self._chain = codec.encode(
-                event, self.stream_id, self._version + 1, self._chain, origin
-            )
+            topic, data, self._chain = codec.encode(event, self.stream_id, self._version + 1, self._chain, origin)
             self._version += 1
             stored.append(NewEvent(self.stream_id, self._version, topic, data))
         return stored

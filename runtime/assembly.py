@@ -45,7 +45,8 @@ class RuntimeConfig(msgspec.Struct, frozen=True):
 
     `workers` brains execute at once; `actor_threads` share all actors; an actor without work leaves memory
     after `idle_after_s`; a brain that waits keeps its thread for up to `linger_s` (while no other run wants
-    one), so that a quick answer finds it where it waits; one call may make `max_agents` agents; `close_timeout_s` bounds `close`.
+    one), so that a quick answer finds it where it waits; one call may make `max_agents` agents; `close_timeout_s`
+    bounds `close`.
     """
 
     workers: int = 16
@@ -182,9 +183,7 @@ def directory_path(directory: str | os.PathLike[str]) -> Path | None:
     if text.startswith("sqlite:///"):
         text = text.removeprefix("sqlite://")
     elif "://" in text:
-        raise InvalidArgument(
-            f"'directory' must be a path, memory: or sqlite:///PATH, got {checks.shown(text)}"
-        )
+        raise InvalidArgument(f"'directory' must be a path, memory: or sqlite:///PATH, got {checks.shown(text)}")
     if not text or "\0" in text:
         raise InvalidArgument(f"'directory' must be a path or memory:, got {checks.shown(text)}")
     return Path(text).absolute()

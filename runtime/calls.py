@@ -51,9 +51,7 @@ class Calls:
         checks.identifier("idempotency_key", idempotency_key)
         digest = hashlib.blake2b(msgspec.msgpack.encode(call.arguments), digest_size=16).hexdigest()
         stream_id = f"call-{hashlib.blake2b(idempotency_key.encode(), digest_size=16).hexdigest()}"
-        key = CallKey(
-            stream_id, call.operation, digest, lambda outcome: msgspec.msgpack.encode(call.seal(outcome))
-        )
+        key = CallKey(stream_id, call.operation, digest, lambda outcome: msgspec.msgpack.encode(call.seal(outcome)))
         with self._turn(stream_id):
             recorded = self._recorded(key, idempotency_key)
             if recorded is None:

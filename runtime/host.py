@@ -19,7 +19,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self, TypeVar
 
-import jsonschema
 import msgspec
 
 from fleetlog.domain import checks
@@ -42,6 +41,7 @@ from fleetlog.runtime import mail
 from fleetlog.runtime.assembly import Assembly, RuntimeConfig, directory_path
 from fleetlog.runtime.audit import Verdict, verify
 from fleetlog.runtime.brains.function import Brain
+from fleetlog.runtime.brains.result_schema import check_schema
 from fleetlog.runtime.calls import Call, Calls
 from fleetlog.runtime.clock import Clock, SystemClock
 from fleetlog.runtime.engine import CallKey, Request
@@ -129,48 +129,34 @@ class Runtime:
         fleet_id = f"fleet-{_new_stamp()}"
         return self._change("spawn_fleet", fleet_id, command, spec, SpawnReply, _spawned, idempotency_key)
 
-    def attach_agent(
-        self, fleet_id: str, spec: AgentSpec, *, idempotency_key: str | None = None
-    ) -> SpawnReply:
+    def attach_agent(self, fleet_id: str, spec: AgentSpec, *, idempotency_key: str | None = None) -> SpawnReply:
         """Add an agent to a fleet that is running; it starts at once."""
         spec = _typed(spec, AgentSpec, "spec")
         self._check_runnable(spec)
         command = c.AttachAgent(spec, self.config.max_agents)
         arguments = (_fleet_id(fleet_id), spec)
-        return self._change(
-            "attach_agent", fleet_id, command, arguments, SpawnReply, _spawned, idempotency_key
-        )
+        return self._change("attach_agent", fleet_id, command, arguments, SpawnReply, _spawned, idempotency_key)
 
-    def set_fleet_timeout(
-        self, fleet_id: str, timeout_s: float, *, idempotency_key: str | None = None
-    ) -> FleetReply:
+    def set_fleet_timeout(self, fleet_id: str, timeout_s: float, *, idempotency_key: str | None = None) -> FleetReply:
         """Change a running fleet's timeout: seconds of runtime uptime since it was spawned."""
         command = c.SetFleetTimeout(checks.seconds("timeout_s", timeout_s))
         return self._change_fleet("set_fleet_timeout", fleet_id, command, idempotency_key)
 
-    def cancel_fleet(
-        self, fleet_id: str, reason: str = "", *, idempotency_key: str | None = None
-    ) -> FleetReply:
+    def cancel_fleet(self, fleet_id: str, reason: str = "", *, idempotency_key: str | None = None) -> FleetReply:
         """End a fleet now: what runs is stopped, child processes included."""
         return self._change_fleet("cancel_fleet", fleet_id, c.CancelFleet(_reason(reason)), idempotency_key)
 
-    def close_fleet(
-        self, fleet_id: str, reason: str = "", *, idempotency_key: str | None = None
-    ) -> FleetReply:
+    def close_fleet(self, fleet_id: str, reason: str = "", *, idempotency_key: str | None = None) -> FleetReply:
         """Let a fleet that is kept open end with its last agent; no agent can be attached any more."""
         return self._change_fleet("close_fleet", fleet_id, c.CloseFleet(_reason(reason)), idempotency_key)
 
-    def archive_fleet(
-        self, fleet_id: str, reason: str = "", *, idempotency_key: str | None = None
-    ) -> FleetReply:
+    def archive_fleet(self, fleet_id: str, reason: str = "", *, idempotency_key: str | None = None) -> FleetReply:
         """Hide an ended fleet from lists; the log keeps everything."""
         return self._change_fleet("archive_fleet", fleet_id, c.ArchiveFleet(_reason(reason)), idempotency_key)
 
     # --- agents ------------------------------------------------------------------------------
 
-    def cancel_agent(
-        self, agent_id: str, reason: str = "", *, idempotency_key: str | None = None
-    ) -> FleetReply:
+    def cancel_agent(self, agent_id: str, reason: str = "", *, idempotency_key: str | None = None) -> FleetReply:
         """End one agent now; its fleet goes on."""
         return self._change_agent("cancel_agent", agent_id, c.CancelAgent(_reason(reason)), idempotency_key)
 
@@ -329,9 +315,7 @@ class Runtime:
     def fleet_status(self, fleet_id: str) -> FleetStatus:
         """A fleet and its agents; raises `NotFound`."""
         position = self._catch_up()
-        return FleetStatus(
-            self._parts.queries.fleet(fleet_id), tuple(self._parts.queries.agents(fleet_id)), position
-        )
+        return FleetStatus(self._parts.queries.fleet(fleet_id), tuple(self._parts.queries.agents(fleet_id)), position)
 
     def list_fleets(
         self,
@@ -492,9 +476,7 @@ class Runtime:
 
         self._check_open()
         arguments = (fleet_id, to, msgspec.structs.replace(message, id=""), skills)
-        reply, repeated = self._calls.once(
-            Call(operation, arguments, SendReply, make, _sent), idempotency_key
-        )
+        reply, repeated = self._calls.once(Call(operation, arguments, SendReply, make, _sent), idempotency_key)
         if not repeated:
             return reply
         position = self._catch_up()
@@ -528,11 +510,7 @@ class Runtime:
         if spec.brain:
             self._parts.engine.brains.find(spec.brain)
         if spec.result_schema is not None:
-            validator = jsonschema.validators.validator_for(spec.result_schema)
-            try:
-                validator.check_schema(spec.result_schema)  # type: ignore[arg-type]  # True and False are schemas
-            except jsonschema.SchemaError as error:
-                raise InvalidArgument(f"'result_schema' is no JSON Schema: {error.message[:300]}") from error
+            check_schema(spec.result_schema)
 
 
 def _fleet_id(fleet_id: object) -> str:

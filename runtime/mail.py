@@ -194,9 +194,7 @@ def post_message(
     return reply
 
 
-def _recipients(
-    engine: Engine, fleet_id: str, sender: str, to: str, skills: tuple[str, ...]
-) -> tuple[str, ...]:
+def _recipients(engine: Engine, fleet_id: str, sender: str, to: str, skills: tuple[str, ...]) -> tuple[str, ...]:
     try:
         return roster(engine, fleet_id).recipients(sender, to, skills)
     except Refused:

@@ -69,13 +69,10 @@ class Ownership:
             owner = _owner_text(os.read(fd, 4096).decode(errors="replace"))
             os.close(fd)
             raise DirectoryOwned(
-                f"the directory {self.directory} is owned by {owner}; "
-                "stop that process, or give another directory"
+                f"the directory {self.directory} is owned by {owner}; stop that process, or give another directory"
             ) from None
         command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:200]
-        owner = json.dumps(
-            {"pid": os.getpid(), "command": command, "since": time.strftime("%Y-%m-%d %H:%M:%S %Z")}
-        )
+        owner = json.dumps({"pid": os.getpid(), "command": command, "since": time.strftime("%Y-%m-%d %H:%M:%S %Z")})
         os.ftruncate(fd, 0)
         os.pwrite(fd, owner.encode(), 0)
         return fd

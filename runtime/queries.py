@@ -179,17 +179,13 @@ class Queries:
             conditions.append(("fleet_id<?", checks.identifier("cursor", cursor)))
         where += [condition for condition, _ in conditions]
         values: list[object] = [*parameters, *(value for _, value in conditions), limit + 1]
-        found = self._rows(
-            f"SELECT * FROM fleets WHERE {' AND '.join(where)} ORDER BY fleet_id DESC LIMIT ?", values
-        )
+        found = self._rows(f"SELECT * FROM fleets WHERE {' AND '.join(where)} ORDER BY fleet_id DESC LIMIT ?", values)
         page = [self._fleet_row(row) for row in found[:limit]]
         return page, page[-1].id if len(found) > limit else None
 
     def open_fleets(self) -> list[str]:
         """Fleets in which something is left to do, oldest first."""
-        rows = self._rows(
-            "SELECT fleet_id FROM fleets WHERE status='running' OR unfinished>0 ORDER BY fleet_id"
-        )
+        rows = self._rows("SELECT fleet_id FROM fleets WHERE status='running' OR unfinished>0 ORDER BY fleet_id")
         return [row["fleet_id"] for row in rows]
 
     def _fleet_row(self, row: sqlite3.Row) -> FleetRow:
@@ -255,8 +251,7 @@ class Queries:
         if not self._rows("SELECT 1 FROM agents WHERE agent_id=?", (agent_id,)):
             raise NotFound(f"No such agent: {agent_id}")
         rows = self._rows(
-            "SELECT * FROM inbox WHERE agent_id=? AND sent_ms>=? AND (state<>'acknowledged' OR ?)"
-            " ORDER BY position",
+            "SELECT * FROM inbox WHERE agent_id=? AND sent_ms>=? AND (state<>'acknowledged' OR ?) ORDER BY position",
             (agent_id, since or 0, all),
         )
         return [_inbox_message(row) for row in rows]
@@ -266,9 +261,7 @@ class Queries:
         return {
             agent_id: row["state"]
             for agent_id in recipients
-            for row in self._rows(
-                "SELECT state FROM inbox WHERE agent_id=? AND message_id=?", (agent_id, message_id)
-            )
+            for row in self._rows("SELECT state FROM inbox WHERE agent_id=? AND message_id=?", (agent_id, message_id))
         }
 
     # --- results -----------------------------------------------------------------------------
@@ -276,8 +269,7 @@ class Queries:
     def results(self, fleet_id: str) -> list[ResultRow]:
         """How the fleet's agents have ended, those that have."""
         rows = self._rows(
-            "SELECT r.*, a.role FROM results r JOIN agents a USING (agent_id) WHERE r.fleet_id=?"
-            " ORDER BY a.position",
+            "SELECT r.*, a.role FROM results r JOIN agents a USING (agent_id) WHERE r.fleet_id=? ORDER BY a.position",
             (fleet_id,),
         )
         return [
@@ -295,9 +287,7 @@ class Queries:
 
     def outputs(self, fleet_id: str) -> dict[str, Any]:
         """The outputs of the fleet's agents that have completed, by name."""
-        rows = self._rows(
-            "SELECT name, output FROM results WHERE fleet_id=? AND status='complete'", (fleet_id,)
-        )
+        rows = self._rows("SELECT name, output FROM results WHERE fleet_id=? AND status='complete'", (fleet_id,))
         return {row["name"]: self._output(row["output"]) for row in rows}
 
     def _output(self, blob: bytes | None) -> Any:
@@ -347,10 +337,7 @@ class Queries:
             "SELECT * FROM doubts WHERE ? IS NULL OR fleet_id=? ORDER BY since_ms, agent_id",
             (fleet_id, fleet_id),
         )
-        return [
-            DoubtRow(row["agent_id"], row["fleet_id"], row["step"], row["name"], row["since_ms"])
-            for row in rows
-        ]
+        return [DoubtRow(row["agent_id"], row["fleet_id"], row["step"], row["name"], row["since_ms"]) for row in rows]
 
     # --- what happened -----------------------------------------------------------------------
 

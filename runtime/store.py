@@ -72,9 +72,7 @@ class LogSubscription(Subscription[ApplicationRecorder]):
         return batch
 
     def _pull(self, limit: int) -> Sequence[Notification]:
-        batch = self._recorder.select_notifications(
-            self.position, limit, topics=self._topics, inclusive_of_start=False
-        )
+        batch = self._recorder.select_notifications(self.position, limit, topics=self._topics, inclusive_of_start=False)
         if batch:
             self.position = batch[-1].id
         return batch
@@ -112,9 +110,7 @@ class _Listeners:
 class _SQLiteRecorder(_Listeners, SQLiteApplicationRecorder):
     """The library's recorder, inserting a batch with one statement."""
 
-    def _insert_events(
-        self, c: SQLiteCursor, stored_events: Sequence[StoredEvent], **_: Any
-    ) -> Sequence[int] | None:
+    def _insert_events(self, c: SQLiteCursor, stored_events: Sequence[StoredEvent], **_: Any) -> Sequence[int] | None:
         c.executemany(
             self.insert_events_statement,
             [(e.originator_id, e.originator_version, e.topic, e.state) for e in stored_events],

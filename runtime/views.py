@@ -60,9 +60,7 @@ class ViewFile:
             connection.execute(f"DROP TABLE IF EXISTS {table}")
         for statement in projection.schema:
             connection.execute(statement)
-        connection.execute(
-            "INSERT OR REPLACE INTO projections VALUES (?,?,0)", (projection.name, projection.version)
-        )
+        connection.execute("INSERT OR REPLACE INTO projections VALUES (?,?,0)", (projection.name, projection.version))
         return 0
 
     def write(self, batches: Sequence[tuple[Projection, Rows, int]]) -> None:
@@ -73,9 +71,7 @@ class ViewFile:
             for projection, rows, position in batches:
                 for sql, parameters in rows.runs():
                     connection.executemany(sql, parameters)
-                connection.execute(
-                    "UPDATE projections SET position=? WHERE name=?", (position, projection.name)
-                )
+                connection.execute("UPDATE projections SET position=? WHERE name=?", (position, projection.name))
             connection.execute("COMMIT")
         except BaseException:
             with contextlib.suppress(sqlite3.Error):

@@ -57,9 +57,7 @@ class Workers:
             self._waiting.setdefault(task.fleet_id, deque()).append(task)
             if self._idle == 0 and len(self._threads) < self._size:
                 number = len(self._threads) + 1
-                thread = threading.Thread(
-                    target=self._work, name=f"{self._name}-brains-{number}", daemon=True
-                )
+                thread = threading.Thread(target=self._work, name=f"{self._name}-brains-{number}", daemon=True)
                 self._threads.append(thread)
                 thread.start()
             else:

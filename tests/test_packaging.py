@@ -37,9 +37,7 @@ def package_folders() -> list[Path]:
 def modules() -> set[str]:
     """Every module of the folders by its path in the wheel."""
     return {
-        f"fleetlog/{path.relative_to(ROOT).as_posix()}"
-        for folder in FOLDERS
-        for path in (ROOT / folder).rglob("*.py")
+        f"fleetlog/{path.relative_to(ROOT).as_posix()}" for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")
     }
 
 

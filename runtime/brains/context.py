@@ -10,13 +10,10 @@ None, fresh at each call, the same whether it was just made or replayed. All met
 runs the brain.
 """
 
-import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
-import jsonschema
 import msgspec
 
 from fleetlog.domain import checks, errors
@@ -32,20 +29,13 @@ from fleetlog.domain.values import (
     MessageType,
     stamp_of,
 )
+from fleetlog.runtime.brains.processes import CommandResult, run_process
+from fleetlog.runtime.brains.result_schema import schema_violations
 from fleetlog.runtime.brains.run import Run, RunStart, RunStopped, RunSuspended
 
 __all__ = ["CommandResult", "Context"]
 
-_OUTPUT_LIMIT_BYTES = 1_000_000
 _ERROR_CHARS = 4_000
-
-
-class CommandResult(msgspec.Struct, frozen=True):
-    """How a child process ended. `output` is stdout and stderr together, cut in the middle at 1 MB."""
-
-    exit_code: int
-    output: str
-    timed_out: bool = False
 
 
 class Context:
@@ -144,7 +134,7 @@ class Context:
     ) -> CommandResult:
         """Run a program as a step, in a process group of its own that dies with this run."""
         folder = cwd or self.workspace
-        found = self.step(name, effect, self._run_process, list(command), folder, timeout_s, stdin)
+        found = self.step(name, effect, run_process, self._run, list(command), folder, timeout_s, stdin)
         return msgspec.convert(found, CommandResult)
 
     def artifact(self, content: str | bytes) -> Artifact:
@@ -184,9 +174,7 @@ class Context:
         except errors.FleetlogError as error:
             return self._recorded(c.FailStep(index, name, "idempotent", type(error).__name__, str(error)))
         said = message.payload if to_operator else ""
-        return self._recorded(
-            c.RecordSend(index, name, message.id, len(recipients), message.correlation_id, said)
-        )
+        return self._recorded(c.RecordSend(index, name, message.id, len(recipients), message.correlation_id, said))
 
     def ask(self, to: str, payload: str, timeout_s: float | None = None) -> Message:
         """Ask a peer and wait durably for its answer. Raises `NoAnswer` when the peer has ended without
@@ -198,6 +186,20 @@ class Context:
         if answer.declined:
             raise errors.NoAnswer(f"{to} did not answer: {answer.payload}")
         return answer
+
+    @overload
+    def receive(
+        self, types: Sequence[MessageType] | None = None, sender: str | None = None, *, correlation_id: str = ""
+    ) -> Message: ...
+
+    @overload
+    def receive(
+        self,
+        types: Sequence[MessageType] | None = None,
+        sender: str | None = None,
+        timeout_s: float | None = None,
+        correlation_id: str = "",
+    ) -> Message | None: ...
 
     def receive(
         self,
@@ -217,9 +219,7 @@ class Context:
         """Questions to this agent, one after another, for as long as the fleet is open. Ends never by
         itself: when the fleet ends, the brain is simply not called again."""
         while True:
-            question = self.receive(("question",))
-            if question is not None:
-                yield question
+            yield self.receive(("question",))
 
     def reply(self, message: Message, payload: str) -> str:
         """Answer a message: a `result` to its sender that names it; acknowledges the message."""
@@ -256,9 +256,7 @@ class Context:
             checks.seconds("timeout_s", timeout_s, zero=True)
         index, record = self._next(name, "pure")
         if record is None:
-            command = c.TakeMessage(
-                index, name, types, sender_id, correlation_id, timeout_s, acknowledge=acknowledge
-            )
+            command = c.TakeMessage(index, name, types, sender_id, correlation_id, timeout_s, acknowledge=acknowledge)
             record = self._take_or_suspend(command)
         self._value(record, index)
         message = record.message
@@ -347,9 +345,7 @@ class Context:
         if threading.get_ident() != self._thread:
             raise errors.NotAllowed(f"'{name}': a context belongs to the thread that runs the brain")
         if self._in_step:
-            raise errors.NotAllowed(
-                f"'{name}' is asked for inside the step '{self._in_step}': steps do not nest"
-            )
+            raise errors.NotAllowed(f"'{name}' is asked for inside the step '{self._in_step}': steps do not nest")
 
     def _refuse_leftover(self) -> None:
         if self._index < len(self._history):
@@ -388,46 +384,3 @@ class Context:
     def _name_of(self, message: Message) -> str:
         prefix = f"agent-{stamp_of(self.agent_id)}-"
         return message.sender.removeprefix(prefix)
-
-    # --- processes ---------------------------------------------------------------------------
-
-    def _run_process(
-        self, command: list[str], cwd: str | None, timeout_s: float | None, stdin: str
-    ) -> CommandResult:
-        process = subprocess.Popen(
-            command,
-            cwd=Path(cwd) if cwd else None,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        self._run.add_process_group(process.pid)
-        try:
-            output, _ = process.communicate(stdin.encode(), timeout=timeout_s)
-            timed_out = False
-        except subprocess.TimeoutExpired:
-            self._run.kill_processes()
-            output, _ = process.communicate()
-            timed_out = True
-        finally:
-            self._run.remove_process_group(process.pid)
-        self._run.check()
-        return CommandResult(process.returncode, _cut(output), timed_out)
-
-
-def _cut(output: bytes) -> str:
-    if len(output) > _OUTPUT_LIMIT_BYTES:
-        half = _OUTPUT_LIMIT_BYTES // 2
-        left_out = len(output) - 2 * half
-        output = output[:half] + f"\n... {left_out} bytes left out ...\n".encode() + output[-half:]
-    return output.decode(errors="replace")
-
-
-def schema_violations(schema: dict[str, Any] | bool | None, output: Any) -> tuple[str, ...]:
-    """Where the output does not fit the JSON Schema, at most ten places."""
-    if schema is None:
-        return ()
-    validator = jsonschema.validators.validator_for(schema)(schema)
-    found = sorted(validator.iter_errors(output), key=lambda error: error.json_path)
-    return tuple(f"{error.json_path}: {error.message[:300]}" for error in found[:10])

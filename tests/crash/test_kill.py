@@ -54,9 +54,7 @@ def make_workspace(path: Path) -> None:
         file = path / "src" / name
         file.parent.mkdir(parents=True, exist_ok=True)
         (file.parent / "__init__.py").touch()
-        imports = [
-            f"from src.{names[n][:-3].replace('/', '.')} import run" for n in {number // 2, number // 3}
-        ]
+        imports = [f"from src.{names[n][:-3].replace('/', '.')} import run" for n in {number // 2, number // 3}]
         branches = "\n".join(f"    if x > {n}:\n        x -= {n}" for n in range(1 + number % 17))
         file.write_text("\n".join(imports) + f"\n\n\ndef run(x):\n{branches}\n    return x\n")
     git(path, "init", "-q")

@@ -126,9 +126,7 @@ with open_store(log) as store:
 """
 
 
-def test_another_process_that_writes_to_the_log_does_no_harm(
-    open_runtime: OpenRuntime, tmp_path: Path
-) -> None:
+def test_another_process_that_writes_to_the_log_does_no_harm(open_runtime: OpenRuntime, tmp_path: Path) -> None:
     runtime = open_runtime()
     fleet = runtime.spawn_fleet(FleetSpec(agents=(mailbox("a"), mailbox("b"))))
     a = fleet.agent_ids[0]
@@ -143,9 +141,7 @@ def test_another_process_that_writes_to_the_log_does_no_harm(
     assert runtime.verify_ledger().findings == ()
 
 
-def test_a_broadcast_of_which_one_part_conflicts_reaches_nobody(
-    open_runtime: OpenRuntime, tmp_path: Path
-) -> None:
+def test_a_broadcast_of_which_one_part_conflicts_reaches_nobody(open_runtime: OpenRuntime, tmp_path: Path) -> None:
     runtime = open_runtime()
     fleet = runtime.spawn_fleet(FleetSpec(agents=(mailbox("a"), mailbox("b"), mailbox("c"))))
     runtime.send_message("operator", "*", fleet.fleet_id, "alert", "before")

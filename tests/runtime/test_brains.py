@@ -132,9 +132,7 @@ def test_a_function_that_stops_short_of_its_record_fails_too(open_runtime: OpenR
 
     runtime = open_runtime(brains={"a": before, "b": lambda ctx: ctx.receive(("alert",))})
     fleet = spawn(runtime, spec("a"), spec("b"))
-    wait_until(
-        runtime, fleet.fleet_id, lambda s: s.agents[0].waiting_for != "" and s.agents[1].waiting_for != ""
-    )
+    wait_until(runtime, fleet.fleet_id, lambda s: s.agents[0].waiting_for != "" and s.agents[1].waiting_for != "")
     runtime.close()
     runtime = open_runtime(brains={"a": lambda ctx: ctx.submit_result(1), "b": lambda ctx: None})
     runtime.send_message("operator", "a", fleet.fleet_id, "alert", "go")
@@ -172,9 +170,7 @@ def test_an_interrupted_effectful_step_is_in_doubt_and_not_made_again(open_runti
     assert calls == ["made"]
 
 
-@pytest.mark.parametrize(
-    ("outcome", "value", "expected", "times"), [("done", 7, 7, 1), ("retry", None, "again", 2)]
-)
+@pytest.mark.parametrize(("outcome", "value", "expected", "times"), [("done", 7, 7, 1), ("retry", None, "again", 2)])
 def test_a_doubt_the_brain_does_not_handle_waits_for_a_person(
     open_runtime: OpenRuntime, outcome: str, value: Any, expected: Any, times: int
 ) -> None:
@@ -236,9 +232,7 @@ def test_a_failed_agent_does_not_take_its_fleet_with_it(open_runtime: OpenRuntim
     assert (found.delivered, found.lost) == (1, 1)
 
 
-def test_a_failed_step_is_made_again_only_with_the_next_attempt(
-    open_runtime: OpenRuntime, clock: ManualClock
-) -> None:
+def test_a_failed_step_is_made_again_only_with_the_next_attempt(open_runtime: OpenRuntime, clock: ManualClock) -> None:
     outcomes = [OSError("busy"), None]
 
     def flaky() -> str:
@@ -254,9 +248,7 @@ def test_a_failed_step_is_made_again_only_with_the_next_attempt(
     assert results(runtime, fleet).results[0].output == "ok"
 
 
-def test_a_wait_ends_without_a_message_when_its_time_is_over(
-    open_runtime: OpenRuntime, clock: ManualClock
-) -> None:
+def test_a_wait_ends_without_a_message_when_its_time_is_over(open_runtime: OpenRuntime, clock: ManualClock) -> None:
     runtime = open_runtime(brains={"a": lambda ctx: ctx.receive(timeout_s=60) is None}, clock=clock)
     fleet = spawn(runtime, spec("a"))
     wait_until(runtime, fleet.fleet_id, is_waiting("a"))
@@ -423,9 +415,7 @@ def test_a_person_is_asked_and_the_answer_reaches_the_brain(open_runtime: OpenRu
         runtime.answer_help(request.help_id, "no, the new one")
 
 
-def test_cancelling_stops_an_endless_loop_and_the_child_processes(
-    open_runtime: OpenRuntime, tmp_path: Path
-) -> None:
+def test_cancelling_stops_an_endless_loop_and_the_child_processes(open_runtime: OpenRuntime, tmp_path: Path) -> None:
     pid_file = tmp_path / "pid"
     script = f"import os,time; open({str(pid_file)!r},'w').write(str(os.getpid())); time.sleep(600)"
     entered = threading.Event()

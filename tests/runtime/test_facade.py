@@ -105,9 +105,7 @@ def test_an_alert_goes_to_those_who_can_help_or_else_to_all(open_runtime: OpenRu
     fleet = runtime.spawn_fleet(
         FleetSpec(agents=(mailbox("db", skills=("database",)), mailbox("net", skills=("network",))))
     )
-    assert runtime.alert(fleet.fleet_id, "high", "slow", skills=["database"]).recipients == (
-        fleet.agent_ids[0],
-    )
+    assert runtime.alert(fleet.fleet_id, "high", "slow", skills=["database"]).recipients == (fleet.agent_ids[0],)
     assert len(runtime.alert(fleet.fleet_id, "high", "odd", skills=["auth"]).recipients) == 2
 
 
@@ -381,9 +379,7 @@ def test_an_asyncio_host_is_never_blocked(tmp_path: Path) -> None:
             fleet = await runtime.spawn_fleet(FleetSpec(agents=(agent,)))
             waiting = asyncio.create_task(runtime.collect_results(fleet.fleet_id, wait_s=20))
             await asyncio.sleep(0.3)
-            receipt = await (
-                await runtime.send_message_nowait("operator", "a", fleet.fleet_id, "alert", "hello")
-            )
+            receipt = await (await runtime.send_message_nowait("operator", "a", fleet.fleet_id, "alert", "hello"))
             assert receipt.position > 0
             found = await waiting
         ticking.cancel()

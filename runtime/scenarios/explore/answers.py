@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 
 from fleetlog.runtime.scenarios.explore.atlas import Atlas, Knot
 from fleetlog.runtime.scenarios.explore.facts import (
-    AS_SCRIPT,
     DEFERRED,
     TYPES_ONLY,
     Edge,
@@ -37,18 +36,20 @@ def answer(atlas: Atlas, question: Question) -> Answer:
         return Answer(f"`{unknown[0]}` is not among the files I have read.", known=False)
     found = _ANSWERS.get(question.kind)
     if found is None or not question.subject:
-        return Answer(
-            f"I can answer about {', '.join(sorted(_ANSWERS))}, with paths as subject.", known=False
-        )
+        return Answer(f"I can answer about {', '.join(sorted(_ANSWERS))}, with paths as subject.", known=False)
     return found(atlas, question.subject)
 
 
 def _dependents(atlas: Atlas, subject: Sequence[str]) -> Answer:
     edges = sorted(atlas.dependents(subject[0]), key=lambda edge: _by_reach(atlas, edge))
+    asides = atlas.asides_using(subject[0])
+    beside = f" Beside the product, {counted(asides, 'import')} from examples and scripts." if asides else ""
     if not edges:
-        return Answer("Nothing imports it statically: it is started from outside, loaded by name, or unused.")
+        return Answer(
+            f"No module imports it statically: it is started from outside, loaded by name, or unused.{beside}"
+        )
     text = f"{counted(len(edges), 'module')}: {_shown([_place(atlas, edge) for edge in edges])}."
-    return Answer(text + _timing(edges), len(edges), within(_sources(atlas, edges)[:_KEPT_FILES], 6_000))
+    return Answer(text + _timing(edges) + beside, len(edges), within(_sources(atlas, edges)[:_KEPT_FILES], 6_000))
 
 
 def _by_reach(atlas: Atlas, edge: Edge) -> tuple[int, str]:
@@ -68,7 +69,6 @@ def _sources(atlas: Atlas, edges: Sequence[Edge]) -> list[str]:
 def _timing(edges: Sequence[Edge]) -> str:
     kinds = (
         (sum(edge.when == DEFERRED for edge in edges), "inside a function"),
-        (sum(edge.when == AS_SCRIPT for edge in edges), "only when run as a script"),
         (sum(edge.when == TYPES_ONLY for edge in edges), "for type checking only"),
         (sum(edge.via >= 0 for edge in edges), "through a package that passes names on"),
     )
@@ -78,12 +78,13 @@ def _timing(edges: Sequence[Edge]) -> str:
 
 def _tests(atlas: Atlas, subject: Sequence[str]) -> Answer:
     tests = atlas.tests_of(subject[0])
-    close = tests.named + tests.direct
+    close = tests.direct + tests.named
     if close:
         said = []
         if tests.direct:
             said.append(
-                f"{counted(len(tests.direct), 'test file')} import it: {_shown(_ticked(tests.direct))}"
+                f"{counted(len(tests.direct), 'test file')} {'imports' if len(tests.direct) == 1 else 'import'} it: "
+                f"{_shown(_ticked(tests.direct))}"
             )
         if tests.named:
             said.append(f"named after it: {_shown(_ticked(tests.named))}")
@@ -103,18 +104,21 @@ def _cycle(atlas: Atlas, subject: Sequence[str]) -> Answer:
     if knot is None:
         return Answer("These modules are in no ring of imports.", known=False)
     ring = "; ".join(f"`{step}`" for step in knot.cycle)
-    return Answer(f"A shortest ring: {ring}. {_cut(knot)}", knot.size, knot.members)
+    return Answer(
+        f"{counted(knot.size, 'module')}; a shortest ring among them: {ring}. {_cut(knot)}",
+        knot.size,
+        knot.members,
+    )
 
 
 def _cut(knot: Knot) -> str:
-    if not knot.cut:
+    if not knot.cuts:
         return "Too many imports to try each; start with the ring shown."
-    if knot.left == 0:
-        return f"Without `{knot.cut}` no ring is left."
-    return (
-        f"No single import undoes all {knot.size}; taking out `{knot.cut}` helps most, "
-        f"the largest ring then has {knot.left}."
-    )
+    names = ", then ".join(f"`{cut}`" for cut in knot.cuts)
+    if not knot.left[-1]:
+        return f"Without {names} no ring is left."
+    lefts = ", then ".join(map(str, knot.left))
+    return f"What helps most is to take out {names}: of {knot.size} modules the largest ring then has {lefts}."
 
 
 def _route(atlas: Atlas, subject: Sequence[str]) -> Answer:
@@ -124,16 +128,12 @@ def _route(atlas: Atlas, subject: Sequence[str]) -> Answer:
         if len(way) > 1:
             steps = [atlas.import_text(source, target).partition(" -> ")[0] for source, target in _steps(way)]
             names = " -> ".join(f"`{step}`" for step in steps)
-            return Answer(
-                f"From the {what} {names} -> `{subject[0]}`.", len(way) - 1, (atlas.files[way[0]].path,)
-            )
+            return Answer(f"From the {what} {names} -> `{subject[0]}`.", len(way) - 1, (atlas.files[way[0]].path,))
         if way:
             return Answer("It is an entry point itself.", 0, (subject[0],))
     if not atlas.survey.entries:
         return Answer("I have found no entry point at all: this looks like a library, used from outside.")
-    return Answer(
-        "No entry point that I know reaches it by imports: it is used from outside, or loaded by name."
-    )
+    return Answer("No entry point that I know reaches it by imports: it is used from outside, or loaded by name.")
 
 
 def _declared(atlas: Atlas) -> list[int]:
@@ -160,9 +160,7 @@ def _parts(atlas: Atlas, subject: Sequence[str]) -> Answer:
 
 
 def _function(function: FunctionFact) -> str:
-    return (
-        f"`{function.name}` (line {function.line}, {function.lines} lines, complexity {function.complexity})"
-    )
+    return f"`{function.name}` (line {function.line}, {function.lines} lines, complexity {function.complexity})"
 
 
 def _bond(atlas: Atlas, subject: Sequence[str]) -> Answer:
@@ -175,9 +173,7 @@ def _bond(atlas: Atlas, subject: Sequence[str]) -> Answer:
     said += [f"both are imported by {_shown(_ticked(users))}"] if users else []
     if not said:
         return Answer("No import connects them, in either direction or through a third module.")
-    return Answer(
-        f"No import leads from one to the other; {'; '.join(said)}.", 0, within(shared + users, 6_000)
-    )
+    return Answer(f"No import leads from one to the other; {'; '.join(said)}.", 0, within(shared + users, 6_000))
 
 
 def _way_between(atlas: Atlas, one: FileFacts, other: FileFacts) -> list[str]:

@@ -9,16 +9,17 @@ from functools import cached_property
 from msgspec import Struct
 
 from fleetlog.runtime.scenarios.explore import signs
-from fleetlog.runtime.scenarios.explore.facts import AT_IMPORT, DEFERRED, Edge, FileFacts, Survey
-from fleetlog.runtime.scenarios.explore.graph import best_cut, knots, marks_from_above, shortest_cycle
-from fleetlog.runtime.scenarios.explore.languages import is_aside, is_code, is_test
+from fleetlog.runtime.scenarios.explore.facts import AS_SCRIPT, AT_IMPORT, DEFERRED, Edge, FileFacts, Survey
+from fleetlog.runtime.scenarios.explore.graph import best_cuts, knots, marks_from_above, shortest_cycle
+from fleetlog.runtime.scenarios.explore.languages import is_aside, is_code, is_test, is_test_module
 
 _TEST_MARK = re.compile(r"^test_|_test$|_spec$|\.test$|\.spec$|Tests?$|IT$")
 _MAX_REPORTED_KNOT = 40
 
 
 class Tests(Struct, frozen=True):
-    """Test files by how they reach a file: importing it, being named after it, or only through other modules."""
+    """Test files by how they reach a file: importing it (those named after it first), only named after it, or
+    only through other modules."""
 
     direct: tuple[str, ...] = ()
     named: tuple[str, ...] = ()
@@ -28,16 +29,16 @@ class Tests(Struct, frozen=True):
 class Knot(Struct, frozen=True):
     """Modules that import each other in a ring. `cycle` is a shortest ring, each step as 'a:line -> b'.
 
-    `cut` is the one import whose removal helps most; `left` is the size of the largest ring then left. `deferred`
-    says that the ring only closes through imports inside functions: it loads, but nothing in it can be moved alone.
+    `cuts` are up to three imports, each the one whose removal helps most after those before it; `left` is the size of
+    the largest ring after each. `deferred`: the ring closes only through imports inside functions.
     """
 
     members: tuple[str, ...]
     size: int
     cycle: tuple[str, ...]
     first_line: int = 0
-    cut: str = ""
-    left: int = 0
+    cuts: tuple[str, ...] = ()
+    left: tuple[int, ...] = ()
     deferred: bool = False
 
 
@@ -61,7 +62,7 @@ class Atlas:
 
     @cached_property
     def tests(self) -> list[FileFacts]:
-        return [file for file in self.files if is_test(file.path) and is_code(file.language)]
+        return [file for file in self.files if is_test_module(file.path) and is_code(file.language)]
 
     @cached_property
     def product(self) -> list[FileFacts]:
@@ -74,10 +75,21 @@ class Atlas:
         return not any(sign.kind == signs.GENERATED for sign in file.signs)
 
     def dependents(self, path: str) -> list[Edge]:
-        """The imports of this file by files that are not tests, by path."""
+        """The imports of this file by the product: no tests, no examples, no demonstration under `__main__`."""
         node = self.node(path)
         edges = [] if node is None else self.into[node]
-        return [edge for edge in edges if not is_test(self.files[edge.source].path)]
+        return [edge for edge in edges if edge.source in self._inner and edge.when != AS_SCRIPT]
+
+    def asides_using(self, path: str) -> int:
+        """How many examples, benchmarks, tools' demonstrations and the like import this file."""
+        node = self.node(path)
+        edges = [] if node is None else self.into[node]
+        outer = [edge for edge in edges if not is_test(self.files[edge.source].path)]
+        return len(outer) - len(self.dependents(path))
+
+    @cached_property
+    def _inner(self) -> set[int]:
+        return {self.number[file.path] for file in self.product}
 
     def dependencies(self, path: str) -> list[Edge]:
         node = self.number.get(path)
@@ -88,11 +100,11 @@ class Atlas:
         if node is None:
             return Tests()
         direct = {self.files[edge.source].path for edge in self.into[node]}
-        direct = {test for test in direct if is_test(test)}
-        named = set(self._tests_by_stem.get(_stem(path), ()))
-        named = {test for test in named - direct if self._belongs(test, path)}
+        direct = {test for test in direct if is_test_module(test)}
+        namesakes = {test for test in self._tests_by_stem.get(_stem(path), ()) if self._belongs(test, path)}
         behind = self._tests_above.get(node, 0).bit_count()
-        return Tests(tuple(sorted(direct)), tuple(sorted(named)), max(0, behind - len(direct)))
+        by_name = sorted(direct, key=lambda test: (test not in namesakes, _strangeness(test, path), test))
+        return Tests(tuple(by_name), tuple(sorted(namesakes - direct)), max(0, behind - len(direct)))
 
     def _belongs(self, test: str, path: str) -> bool:
         """A stem like `utils` names many files: then the folders must agree as well."""
@@ -147,28 +159,23 @@ class Atlas:
         return loading + [knot for knot in later if known.isdisjoint(knot.members)]
 
     def _knots(self, graph: dict[int, list[int]], deferred: bool) -> list[Knot]:
-        inner = {self.number[file.path] for file in self.product}
-        own = {
-            node: [child for child in below if child in inner]
-            for node, below in graph.items()
-            if node in inner
-        }
+        inner = self._inner
+        own = {node: [child for child in below if child in inner] for node, below in graph.items() if node in inner}
         return [self._knot(own, nodes, deferred) for nodes in knots(own)]
 
     def _knot(self, graph: dict[int, list[int]], nodes: list[int], deferred: bool) -> Knot:
         cycle = shortest_cycle(graph, nodes)
         steps = list(zip(cycle, cycle[1:] + cycle[:1], strict=True))
         # What a package's __init__ passes on is its public face: the way to cut is never there.
-        cut = best_cut(
-            graph, nodes, {node for node in nodes if self.files[node].path.endswith("__init__.py")}
-        )
+        faces = {node for node in nodes if self.files[node].path.endswith("__init__.py")}
+        cuts = best_cuts(graph, nodes, faces)
         return Knot(
             members=tuple(self.files[node].path for node in nodes[:_MAX_REPORTED_KNOT]),
             size=len(nodes),
             cycle=tuple(self.import_text(source, target) for source, target in steps),
             first_line=self._line(*steps[0]),
-            cut=self.import_text(cut[0], cut[1]) if cut else "",
-            left=cut[2] if cut else 0,
+            cuts=tuple(self.import_text(cut.source, cut.target) for cut in cuts),
+            left=tuple(cut.left for cut in cuts),
             deferred=deferred,
         )
 
@@ -184,13 +191,16 @@ class Atlas:
                 yield self.number[entry.target]
 
 
+def _strangeness(test: str, path: str) -> tuple[bool, int]:
+    """Unit tests in folders of the same names come first: they are what one runs after each change."""
+    words = set(re.split(r"[/_.]", test))
+    is_far = not words.isdisjoint({"integration", "smoke", "e2e", "benchmarks", "functional", "acceptance"})
+    return (is_far, -sum(folder in words for folder in path.split("/")[:-1]))
+
+
 def _stem(path: str) -> str:
     stem = posixpath.basename(path).partition(".")[0]
-    return (
-        posixpath.basename(posixpath.dirname(path))
-        if stem in ("__init__", "index", "mod")
-        else stem.strip("_")
-    )
+    return posixpath.basename(posixpath.dirname(path)) if stem in ("__init__", "index", "mod") else stem.strip("_")
 
 
 def _language_family(path: str) -> str:

@@ -90,16 +90,14 @@ def _table(atlas: Atlas, overview: Overview, question: Question) -> Any:
             return tables.signs_of(atlas)
         case q.UNPARSED:
             return tables.unparsed(atlas)
-        case q.LINKED:
-            return tables.linked(atlas, question.subject)
+        case q.HIDDEN:
+            return tables.hidden(atlas, question.subject)
     return answer(atlas, question)
 
 
 def risk_finder(ctx: "Context") -> None:
     """Reads the history, asks for the figures of what changed, ranks, and flags each concern to the planner."""
-    history = msgspec.convert(
-        ctx.step("read the history", "pure", read_history, ctx.workspace or ""), History
-    )
+    history = msgspec.convert(ctx.step("read the history", "pure", read_history, ctx.workspace or ""), History)
     ctx.progress(history.said or f"read {counted(history.commits, 'commit')}")
     evidence = _evidence(ctx, history)
     risks = msgspec.convert(ctx.step("rank the risks", "pure", rank, evidence), list[Risk])
@@ -123,7 +121,7 @@ def _evidence(ctx: "Context", history: History) -> Evidence:
         signs=_ask(ctx, Question(q.SIGNS), tuple[tables.FileSigns, ...]),
         unparsed=_ask(ctx, Question(q.UNPARSED), tuple[tables.Unparsed, ...]),
         pairs=pairs,
-        linked=_ask(ctx, Question(q.LINKED, ends), tuple[bool, ...]) if pairs else (),
+        hidden=_ask(ctx, Question(q.HIDDEN, ends), tuple[bool, ...]) if pairs else (),
         has_tests=overview.test_files > 0,
     )
 
@@ -145,9 +143,7 @@ def planner(ctx: "Context") -> None:
     plan = make_plan(concerns, handoff.cold, handoff.has_tests)
     found = Findings(overview, handoff, tuple(concerns), tuple(exchanges), plan)
     text = ctx.step("write the report", "pure", report, found)
-    ctx.submit_result(
-        {"report": text, "concerns": len(risks), "questions": len(exchanges), "steps": len(plan.steps)}
-    )
+    ctx.submit_result({"report": text, "concerns": len(risks), "questions": len(exchanges), "steps": len(plan.steps)})
 
 
 def _concerns(ctx: "Context") -> tuple[list[Risk], HandOff]:
@@ -156,8 +152,6 @@ def _concerns(ctx: "Context") -> tuple[list[Risk], HandOff]:
     handoff: HandOff | None = None
     while handoff is None or len(risks) < handoff.alerts:
         message = ctx.receive(types=("alert", "handoff"), sender=RISK_FINDER)
-        if message is None:
-            continue
         if message.type == "handoff":
             handoff = msgspec.json.decode(message.payload, type=HandOff)
         else:

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence, Set
+from typing import NamedTuple
 
 Graph = Mapping[int, Sequence[int]]
 
@@ -118,22 +119,47 @@ def shortest_cycle(graph: Graph, nodes: Sequence[int]) -> list[int]:
     return best[turn:] + best[:turn]
 
 
-def best_cut(graph: Graph, nodes: Sequence[int], fixed: Set[int]) -> tuple[int, int, int] | None:
-    """The single edge (source, target) whose removal shrinks the knot most, and the size of the largest knot left.
+class Cut(NamedTuple):
+    """An edge to take out, and the size of the largest knot that is then left (0: none)."""
 
-    Edges out of `fixed` nodes stay. None if there is no other, or more than 500 edges, which would take too long.
+    source: int
+    target: int
+    left: int
+
+
+def best_cuts(graph: Graph, nodes: Sequence[int], fixed: Set[int], most: int = 3) -> list[Cut]:
+    """Greedily the edges whose removal shrinks the knot most, one after the other. Edges out of `fixed` nodes stay.
+
+    Empty for a knot of more than 400 edges, where trying each would take too long.
     """
     inside = _inside(graph, nodes)
-    edges = [(source, target) for source in nodes if source not in fixed for target in inside[source]]
-    if not edges or sum(map(len, inside.values())) > 500:
-        return None
+    if sum(map(len, inside.values())) > 400:
+        return []
+    cuts: list[Cut] = []
+    while len(cuts) < most and (not cuts or cuts[-1].left):
+        cut = _best_cut(inside, fixed)
+        if cut is None:
+            break
+        cuts.append(cut)
+        inside = _without(inside, cut.source, cut.target)
+    return cuts
+
+
+def _best_cut(graph: dict[int, list[int]], fixed: Set[int]) -> Cut | None:
+    tied = {node for knot in knots(graph) for node in knot}
     tried = []
-    for source, target in edges:
-        without = {**inside, source: [node for node in inside[source] if node != target]}
-        left = [len(knot) for knot in knots(without)]
-        tried.append((sum(left), max(left, default=0), source, target))
+    for source in sorted(tied - fixed):
+        for target in graph[source]:
+            left = [len(knot) for knot in knots(_without(graph, source, target))]
+            tried.append((sum(left), max(left, default=0), source, target))
+    if not tried:
+        return None
     _, largest, source, target = min(tried)
-    return source, target, largest
+    return Cut(source, target, largest)
+
+
+def _without(graph: dict[int, list[int]], source: int, target: int) -> dict[int, list[int]]:
+    return {**graph, source: [node for node in graph[source] if node != target]}
 
 
 def _inside(graph: Graph, nodes: Sequence[int]) -> dict[int, list[int]]:

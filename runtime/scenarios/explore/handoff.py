@@ -39,9 +39,7 @@ class HandOff(Struct, frozen=True):
 
 
 def hand_off(evidence: Evidence, alerts: int) -> HandOff:
-    return HandOff(
-        alerts, past_of(evidence.history), len(evidence.figures), evidence.has_tests, cold_spots(evidence)
-    )
+    return HandOff(alerts, past_of(evidence.history), len(evidence.figures), evidence.has_tests, cold_spots(evidence))
 
 
 def past_of(history: History) -> Past:

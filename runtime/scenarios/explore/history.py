@@ -20,17 +20,13 @@ from fleetlog.runtime.scenarios.explore.listing import printable
 
 MIN_COMMITS, MAX_COMMITS, WINDOW_DAYS = 2_000, 5_000, 730
 RECENT_DAYS = 90
-SWEEPING = 30
+SWEEPING = 20
 """A commit of more files than this says nothing about which files belong together."""
 KEPT_PAIRS = 200
 _DAY_S = 86_400
 
-_FIX = re.compile(
-    r"\b(?:fix(?:e[sd]|ing)?|bug(?:s|fix(?:es)?)?|defect|hotfix|regression|crash(?:es)?|revert)\b", re.I
-)
-_NO_FIX = re.compile(
-    r"\b(?:typos?|spelling|lint(?:er|ing)?|format(?:ting)?|docs?|whitespace|mypy|flake8|ruff)\b", re.I
-)
+_FIX = re.compile(r"\b(?:fix(?:e[sd]|ing)?|bug(?:s|fix(?:es)?)?|defect|hotfix|regression|crash(?:es)?|revert)\b", re.I)
+_NO_FIX = re.compile(r"\b(?:typos?|spelling|lint(?:er|ing)?|format(?:ting)?|docs?|whitespace|mypy|flake8|ruff)\b", re.I)
 _FORMAT = "--format=tformat:%x1e%ct%x1f%aN%x1f%aE%x1f%s"
 
 
@@ -91,9 +87,7 @@ def read_history(workspace: str) -> History:
     """Raises nothing: where there is no history, `said` says why."""
     try:
         facts = (
-            git_output(workspace, "rev-parse", "--is-shallow-repository", "--show-cdup", "HEAD")
-            .decode()
-            .split("\n")
+            git_output(workspace, "rev-parse", "--is-shallow-repository", "--show-cdup", "HEAD").decode().split("\n")
         )
         with git_stream(
             workspace, "log", "-z", "--no-merges", "--numstat", "-M", "-l400", "--no-ext-diff", "--no-textconv",
@@ -235,9 +229,7 @@ class _Reader:
         )
 
     def _pairs(self, here: set[str]) -> list[Pair]:
-        frequent = [
-            (pair, count) for pair, count in self._together.items() if count >= 3 and here.issuperset(pair)
-        ]
+        frequent = [(pair, count) for pair, count in self._together.items() if count >= 3 and here.issuperset(pair)]
         frequent.sort(key=lambda item: (-item[1], item[0]))
         return [
             Pair(one, other, count, self._tallies[one].commits, self._tallies[other].commits)

@@ -75,9 +75,12 @@ _TEST_FOLDERS = frozenset({"test", "tests", "__tests__", "spec", "specs", "e2e"}
 _ASIDES = frozenset(
     {
         "docs", "doc", "examples", "example", "samples", "sample", "demo", "demos", "benchmarks", "benchmark",
-        "fixtures", "testdata", "test_data", "test-data", "corpus", "templates",
+        "stubs", "typings", "fixtures", "testdata", "test_data", "test-data", "corpus", "templates",
     }
 )  # fmt: skip
+
+
+_BUILD_SCRIPTS = frozenset({"setup.py", "noxfile.py", "conf.py", "fabfile.py", "gulpfile.js", "Gruntfile.js"})
 
 
 def language_of(path: str) -> str:
@@ -110,6 +113,13 @@ def is_test(path: str) -> bool:
     return extension in ("java", "kt", "cs", "scala") and stem.endswith(("Test", "Tests", "IT"))
 
 
+def is_test_module(path: str) -> bool:
+    """A test file that holds tests, as opposed to what tests are helped by. Only Python names tell them apart."""
+    name = posixpath.basename(path)
+    return is_test(path) and (not name.endswith(".py") or ("test" in name and name != "conftest.py"))
+
+
 def is_aside(path: str) -> bool:
-    """Documentation, examples, benchmarks, fixtures, templates: worth mapping, not worth ranking as a risk."""
-    return not _ASIDES.isdisjoint(path.split("/")[:-1])
+    """Documentation, examples, fixtures, build scripts: worth mapping, not worth ranking as a risk."""
+    *folders, name = path.split("/")
+    return name in _BUILD_SCRIPTS or ".config." in name or not _ASIDES.isdisjoint(folders)

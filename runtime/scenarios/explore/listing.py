@@ -33,9 +33,7 @@ class _Found:
 
     def leave_out(self, reason: str, path: str) -> None:
         self.left_out[reason] += 1
-        self.examples.setdefault(reason, []).append(
-            ascii(path)[1:-1] if not path.isprintable() else printable(path)
-        )
+        self.examples.setdefault(reason, []).append(ascii(path)[1:-1] if not path.isprintable() else printable(path))
 
     def take(self, path: str) -> None:
         reason = self._objection(path)
@@ -66,9 +64,7 @@ def list_files(workspace: str) -> Listing:
     """The workspace's files, sorted, relative, with `/`. Raises nothing: what failed is in `trouble`."""
     name = os.path.basename(os.path.realpath(workspace)) or "/"
     if not os.path.isdir(workspace):
-        return Listing(
-            name=printable(name), source="none", trouble="the workspace is not a folder that exists"
-        )
+        return Listing(name=printable(name), source="none", trouble="the workspace is not a folder that exists")
     found = _Found(workspace)
     source = "git" if _from_git(found) else "walk"
     if source == "walk":
@@ -81,9 +77,7 @@ def list_files(workspace: str) -> Listing:
         source=source,
         files=tuple(found.files[:MAX_FILES]),
         left_out=dict(sorted(found.left_out.items())),
-        examples={
-            reason: tuple(sorted(names)[:_EXAMPLES]) for reason, names in sorted(found.examples.items())
-        },
+        examples={reason: tuple(sorted(names)[:_EXAMPLES]) for reason, names in sorted(found.examples.items())},
     )
 
 
@@ -104,7 +98,7 @@ def _from_git(found: _Found) -> bool:
             found.leave_out(f"in a `{folder}` folder", path)
         else:
             found.take(path.rstrip("/"))
-    # A folder that an outer repository ignores lists as empty; the reader asked for the folder, not for that repository.
+    # A folder that an outer repository ignores lists as empty; the reader asked for it, not for that repository.
     return bool(paths)
 
 

@@ -18,9 +18,7 @@ _MAX_BYTES = 400_000
 _SETUP_SCRIPT = re.compile(r"""["']([\w.-]+)\s*=\s*([\w.]+):([\w.]+)["']""")
 _MAKE_TARGET = re.compile(r"^([A-Za-z][\w.-]*)\s*:(?!=)", re.MULTILINE)
 _DOCKER_START = re.compile(r"^(?:CMD|ENTRYPOINT)\s+(.+)$", re.MULTILINE)
-_CI = re.compile(
-    r"(?:^|/)(?:\.github/workflows/[^/]+\.ya?ml|\.gitlab-ci\.yml|\.circleci/config\.yml|Jenkinsfile)$"
-)
+_CI = re.compile(r"(?:^|/)(?:\.github/workflows/[^/]+\.ya?ml|\.gitlab-ci\.yml|\.circleci/config\.yml|Jenkinsfile)$")
 
 
 class Manifests(Struct, frozen=True):
@@ -72,9 +70,7 @@ def _reader(path: str) -> Any:
 
 
 def _text(workspace: str, path: str) -> str:
-    with open(
-        os.open(os.path.join(workspace, path), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb"
-    ) as file:
+    with open(os.open(os.path.join(workspace, path), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
         return file.read(_MAX_BYTES).decode("utf-8", "replace")
 
 
@@ -130,9 +126,7 @@ def _package_json(found: _Found, path: str, text: str) -> None:
         binaries = {document.get("name", "bin"): binaries}
     for name, target in sorted(binaries.items()):
         found.scripts.append(
-            EntryPoint(
-                "npm bin", name, path, _line(text, target), posixpath.normpath(posixpath.join(folder, target))
-            )
+            EntryPoint("npm bin", name, path, _line(text, target), posixpath.normpath(posixpath.join(folder, target)))
         )
     main = document.get("main")
     if isinstance(main, str):

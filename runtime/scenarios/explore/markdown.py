@@ -15,6 +15,4 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def plain(text: str, most: int = 60) -> str:
     """A person's name or a message of foreign origin, without anything Markdown would act upon."""
-    return "".join(letter for letter in text if letter.isprintable() and letter not in "|`*_<>[]#\\")[
-        :most
-    ].strip()
+    return "".join(letter for letter in text if letter.isprintable() and letter not in "|`*_<>[]#\\")[:most].strip()

@@ -85,9 +85,7 @@ class OtherImports:
             own = source + "src" if found else folder
         elif head == "super":
             own = posixpath.dirname(own)
-        return next(
-            (path for end in range(len(rest), 0, -1) if (path := self._rust_file(own, rest[:end]))), None
-        )
+        return next((path for end in range(len(rest), 0, -1) if (path := self._rust_file(own, rest[:end]))), None)
 
     def _rust_file(self, folder: str, parts: list[str]) -> str | None:
         base = posixpath.join(folder, *parts)

@@ -5,6 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from fleetlog.runtime.scenarios.explore.atlas import Atlas
 from fleetlog.runtime.scenarios.explore.facts import EntryPoint, FileFacts, Survey
@@ -131,7 +132,19 @@ def _depth(language: str) -> str:
 def _entries(scripts: Sequence[EntryPoint], demos: Sequence[EntryPoint]) -> list[EntryPoint]:
     """Tests that can be run as a script start nothing of the product."""
     shown = [entry for entry in demos if not is_test(entry.path)]
-    return [*scripts[:25], *(shown if len(shown) <= 5 else ())]
+    return [*_grouped(scripts)[:25], *(shown if len(shown) <= 5 else ())]
+
+
+def _grouped(scripts: Sequence[EntryPoint]) -> list[EntryPoint]:
+    """All CI files are one line, and all npm scripts of one package."""
+    groups: dict[tuple[str, str], list[EntryPoint]] = defaultdict(list)
+    for entry in scripts:
+        is_many = entry.kind in ("CI", "npm script")
+        groups[(entry.kind, posixpath.dirname(entry.path) if is_many else f"{entry.path} {entry.name}")].append(entry)
+    return [
+        group[0] if len(group) == 1 else replace(group[0], name=", ".join(entry.name for entry in group)[:200])
+        for group in groups.values()
+    ]
 
 
 def _folders(atlas: Atlas) -> list[Folder]:
@@ -165,9 +178,7 @@ def _grouping(files: Sequence[FileFacts]) -> dict[str, str]:
         for file in files:
             if is_code(file.language):
                 sizes[folder_of[file.path]] += file.code
-        dominant = {
-            folder for folder, size in sizes.items() if size * 2 > total and folder.count("/") == depth - 1
-        }
+        dominant = {folder for folder, size in sizes.items() if size * 2 > total and folder.count("/") == depth - 1}
         for path, folder in folder_of.items():
             if folder in dominant:
                 folder_of[path] = _cut_path(path, depth)
@@ -211,6 +222,5 @@ def _unseen(survey: Survey) -> list[Unseen]:
             place = f"{file.path}:{file.trouble_line}" if file.trouble_line else file.path
             troubled[file.trouble].append(f"{place}: {file.detail}" if file.detail else place)
     return left_out + [
-        Unseen(trouble, len(places), tuple(sorted(places)[:6]))
-        for trouble, places in sorted(troubled.items())
+        Unseen(trouble, len(places), tuple(sorted(places)[:6])) for trouble, places in sorted(troubled.items())
     ]

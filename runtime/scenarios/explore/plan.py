@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from msgspec import Struct
 
 from fleetlog.runtime.scenarios.explore.answers import counted
+from fleetlog.runtime.scenarios.explore.facts import FunctionFact
 from fleetlog.runtime.scenarios.explore.questions import (
     DEPENDENTS,
     TESTS,
@@ -35,6 +36,7 @@ from fleetlog.runtime.scenarios.explore.risks import (
     Risk,
     in_order,
 )
+from fleetlog.runtime.scenarios.explore.signs import BROAD_EXCEPT, SWALLOWED
 
 ASKED_FILES = 5
 _PINNED = 3
@@ -102,9 +104,7 @@ def questions_about(concerns: Sequence[Concern]) -> list[Question]:
 
 def weighed(concerns: Sequence[Concern], exchanges: Sequence[Exchange]) -> list[Concern]:
     """The concerns, weighed again with what the explorer answered."""
-    known = {
-        (exchange.question.kind, exchange.question.subject[:1]): exchange.answer for exchange in exchanges
-    }
+    known = {(exchange.question.kind, exchange.question.subject[:1]): exchange.answer for exchange in exchanges}
     return _sorted(_reweighed(concern, known) for concern in concerns)
 
 
@@ -157,9 +157,7 @@ def _unparsed(concerns: Sequence[Concern]) -> Iterable[Step]:
 def _worked_on(concerns: Sequence[Concern]) -> list[Concern]:
     """The files that the plan takes apart."""
     kinds = {HOT_SPOT, COMPLEX, GOD, BIG_FUNCTION}
-    return [
-        concern for concern in concerns[:ASKED_FILES] if any(risk.kind in kinds for risk in concern.risks)
-    ]
+    return [concern for concern in concerns[:ASKED_FILES] if any(risk.kind in kinds for risk in concern.risks)]
 
 
 def _safety_net(concerns: Sequence[Concern], has_tests: bool) -> Iterable[Step]:
@@ -190,9 +188,7 @@ def _net_reason(bare: Sequence[Concern], covered: Sequence[Concern]) -> str:
     if bare:
         said.append(f"{counted(len(bare), 'file')} to be changed that no test imports or is named after")
     if covered:
-        said.append(
-            f"{counted(len(covered), 'file')} with tests whose coverage of the heavy functions is not known"
-        )
+        said.append(f"{counted(len(covered), 'file')} with tests whose coverage of the heavy functions is not known")
     return "; ".join(said)
 
 
@@ -201,78 +197,93 @@ def _first(tests: tuple[str, ...] | None) -> str:
 
 
 def _pins(concern: Concern) -> str:
-    """The functions worth pinning: those named by a risk, then the line where the file is heaviest."""
-    named = [
-        risk.why.partition("`")[2].partition("`")[0] for risk in concern.risks if risk.kind == BIG_FUNCTION
-    ]
-    places = [risk.line for risk in concern.risks if risk.kind == BIG_FUNCTION]
-    if named:
-        pairs = zip(named[:_PINNED], places, strict=False)
-        return ", ".join(f"`{name}` (line {line})" for name, line in pairs)
-    return f"what starts at line {concern.risks[0].line}"
+    heaviest = _heaviest(concern)
+    if not heaviest:
+        return f"what starts at line {concern.risks[0].line}"
+    return ", ".join(f"`{function.name}` (line {function.line})" for function in heaviest)
+
+
+def _heaviest(concern: Concern) -> list[FunctionFact]:
+    """The functions that the concern's risks name, heaviest first."""
+    named = {function for risk in concern.risks for function in risk.heaviest}
+    return sorted(named, key=lambda function: (-function.complexity, function.line))[:_PINNED]
 
 
 def _silence(concerns: Sequence[Concern]) -> Iterable[Step]:
     paths = {concern.path for concern in _worked_on(concerns)}
-    risks = [risk for risk in _of_kind(concerns, SIGNS) if risk.path in paths]
+    risks = [risk for risk in _of_kind(concerns, SIGNS) if risk.path in paths and _hides_failures(risk)]
     if risks:
         yield Step(
             "Make failures visible in the files about to change",
             tuple(f"{risk.path}:{risk.line}" for risk in risks),
             "; ".join(f"`{risk.path}`: {risk.why}" for risk in risks[:3]),
-            tuple(dict.fromkeys(risk.suggestion for risk in risks)),
+            tuple(f"`{risk.path}`: {risk.suggestion}" for risk in risks),
             "the whole test suite, and a run with logging on: new messages are findings",
             "S",
         )
 
 
+def _hides_failures(risk: Risk) -> bool:
+    return risk.figures.get(SWALLOWED, 0) > 0 or risk.figures.get(BROAD_EXCEPT, 0) >= 5
+
+
 def _rings(concerns: Sequence[Concern]) -> Iterable[Step]:
-    for risk in _of_kind(concerns, RING)[:2]:
-        if risk.figures["modules"] > 2 and not risk.figures["left"] and "cut" not in risk.suggestion:
-            continue
+    for risk in [risk for risk in _of_kind(concerns, RING) if _is_worth_opening(risk)][:2]:
+        left = risk.figures["left"]
+        after = f"the largest ring left has {left} modules" if left else "no ring is left among them"
         yield Step(
             f"Open the ring of {risk.figures['modules']} modules around `{risk.path}`",
             risk.others[:5],
             risk.why,
             (
-                risk.suggestion
-                + ": move what is imported there to a module below both, or import it where it is defined",
+                *risk.suggestion.split("; "),
+                "for each: move the imported names to a module below both, or import them where they are defined",
             ),
-            f"the largest ring of imports has {risk.figures['left']} modules afterwards; "
-            "importing each module alone in a fresh interpreter works",
+            f"{after}; importing each module alone in a fresh interpreter works",
             "S" if risk.figures["modules"] <= 3 else "M",
         )
+
+
+def _is_worth_opening(risk: Risk) -> bool:
+    """Worth a step: what can fail while loading, or comes apart to two thirds by a few cuts."""
+    return not risk.figures["deferred"] or risk.figures["left"] * 3 <= risk.figures["modules"] * 2
 
 
 def _take_apart(concerns: Sequence[Concern]) -> Iterable[Step]:
     for concern in _worked_on(concerns):
         risks = [risk for risk in concern.risks if risk.kind != RING]
-        figures = {key: value for risk in reversed(risks) for key, value in risk.figures.items()}
+        complexity = max((risk.figures.get("complexity", 0) for risk in risks), default=0)
         yield Step(
             f"Take `{concern.path}` apart",
             (concern.path,),
             _together(concern),
             tuple(_work(concern)),
             _verify(concern),
-            _size(figures, concern),
+            _size(complexity, concern),
         )
 
 
 def _together(concern: Concern) -> str:
+    kinds = [risk.kind for risk in concern.risks]
     said = [risk.why for risk in concern.risks if risk.kind in (HOT_SPOT, COMPLEX, GOD)][:2]
     said = said or [concern.risks[0].why]
-    if concern.dependents is not None:
-        said.append(f"{counted(concern.dependents, 'module')} depend on it")
+    if concern.dependents is not None and GOD not in kinds:
+        said.append(
+            f"imported by {counted(concern.dependents, 'module')}" if concern.dependents else "no module imports it"
+        )
     return "; ".join(said)
 
 
 def _work(concern: Concern) -> Iterable[str]:
-    for risk in concern.risks:
-        if risk.kind == BIG_FUNCTION:
-            yield f"line {risk.line}: {risk.why}: extract its branches into named functions"
-    for risk in concern.risks:
-        if risk.kind == GOD or (risk.kind in (HOT_SPOT, COMPLEX) and len(concern.risks) == 1):
-            yield risk.suggestion
+    big = [function for function in _heaviest(concern) if function.complexity >= 15 or function.lines >= 80]
+    for function in big:
+        yield (
+            f"`{concern.path}:{function.line}` `{function.name}` ({function.lines} lines, complexity "
+            f"{function.complexity}): extract its branches into named functions"
+        )
+    kinds = [risk.kind for risk in concern.risks]
+    if GOD in kinds or not big:
+        yield "move one cohesive group of functions out at a time and keep the old names importable"
 
 
 def _verify(concern: Concern) -> str:
@@ -282,8 +293,8 @@ def _verify(concern: Concern) -> str:
     return "after each extraction run the tests of the first step, then the whole suite"
 
 
-def _size(figures: Mapping[str, int], concern: Concern) -> str:
-    effort = figures.get("complexity", 0) + 5 * (concern.dependents or 0)
+def _size(complexity: int, concern: Concern) -> str:
+    effort = complexity + 5 * (concern.dependents or 0)
     return "L" if effort > 400 else "M" if effort > 100 else "S"
 
 
@@ -302,17 +313,16 @@ def _couplings(concerns: Sequence[Concern]) -> Iterable[Step]:
 
 def _leave(concerns: Sequence[Concern], cold: Sequence[Cold]) -> Iterable[str]:
     for spot in cold:
-        last = (
-            f"the last {counted(spot.last_days, 'day')} before HEAD"
-            if spot.last_days >= 0
-            else "not once in the window"
+        times = f"changed in {counted(spot.commits, 'commit')}, last {spot.last_days} days before HEAD"
+        changed = times if spot.commits else "not changed in the window at all"
+        yield f"`{spot.path}`: complexity {spot.complexity}, but {changed}: there is little to gain"
+    for risk in [risk for risk in _of_kind(concerns, RING) if not _is_worth_opening(risk)][:2]:
+        yield (
+            f"the ring of {risk.figures['modules']} modules around `{risk.path}:{risk.line}`: it loads, and three cuts "
+            f"leave {risk.figures['left']} of them tied; let it shrink as the steps above move code"
         )
-        changed = (
-            f"{counted(spot.commits, 'commit')}, the last {spot.last_days} days before HEAD"
-            if spot.commits
-            else last
+    for concern in [concern for concern in concerns if (concern.dependents or 0) >= 10]:
+        yield (
+            f"the public names of `{concern.path}`: {concern.dependents} modules import it; change its inside, not "
+            "its face"
         )
-        yield f"`{spot.path}`: complexity {spot.complexity}, but hardly changed ({changed})"
-    hubs = [concern for concern in concerns if (concern.dependents or 0) >= 15]
-    for concern in hubs:
-        yield f"the public names of `{concern.path}`: {concern.dependents} modules import it; change its inside, not its face"

@@ -167,11 +167,7 @@ class _Reader:
 
     def _docstring(self, body: list[ast.AST]) -> None:
         first = body[0] if body else None
-        if (
-            isinstance(first, ast.Expr)
-            and isinstance(first.value, ast.Constant)
-            and isinstance(first.value.value, str)
-        ):
+        if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
             self.docstring_lines += (first.end_lineno or first.lineno) - first.lineno + 1
 
     def _special(self, node: ast.AST, scope: _Scope, stack: list[ast.AST]) -> int:
@@ -242,11 +238,7 @@ class _Reader:
             ):
                 self._sign(signs.SYS_PATH, node)
         for keyword in node.keywords:
-            if (
-                keyword.arg == "shell"
-                and isinstance(keyword.value, ast.Constant)
-                and keyword.value.value is True
-            ):
+            if keyword.arg == "shell" and isinstance(keyword.value, ast.Constant) and keyword.value.value is True:
                 self._sign(signs.SHELL, node)
 
     def _handler(self, node: ast.ExceptHandler) -> None:

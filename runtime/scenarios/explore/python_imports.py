@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from fleetlog.runtime.scenarios.explore.facts import FileFacts, ImportFact
+from fleetlog.runtime.scenarios.explore.languages import is_aside, is_test
 
 _MAX_HOPS = 5
 _MARKERS = ("pyproject.toml", "setup.py", "setup.cfg", "requirements.txt", "tox.ini")
@@ -26,9 +27,7 @@ class Target(NamedTuple):
 class PythonImports:
     """Resolves imports among the given files. `package_dirs` maps dotted prefixes to folders."""
 
-    def __init__(
-        self, files: Iterable[FileFacts], every_path: Iterable[str], package_dirs: Mapping[str, str]
-    ) -> None:
+    def __init__(self, files: Iterable[FileFacts], every_path: Iterable[str], package_dirs: Mapping[str, str]) -> None:
         python = [file for file in files if file.path.endswith((".py", ".pyi"))]
         self._file_at = _files_by_place(file.path for file in python)
         self._packages = {posixpath.dirname(file.path) for file in python if _is_init(file.path)}
@@ -122,7 +121,9 @@ class PythonImports:
         roots = {"", *projects}
         roots |= {posixpath.join(root, name) for root in roots for name in ("src", "lib", "python")}
         tops = {folder for folder in self._packages if posixpath.dirname(folder) not in self._packages}
-        return (roots & (self._folders | {""})) | {posixpath.dirname(folder) for folder in tops}
+        found = (roots & (self._folders | {""})) | {posixpath.dirname(folder) for folder in tops}
+        # An example called `redis` is not what the product means by `import redis`.
+        return {root for root in found if not is_test(f"{root}/") and not is_aside(f"{root}/")}
 
     def _tops(self, paths: Iterable[str]) -> dict[str, list[str]]:
         """Top-level name -> the roots that have something of that name."""

@@ -18,7 +18,7 @@ EXTREMES = "extremes"
 CYCLES = "cycles"
 SIGNS = "signs"
 UNPARSED = "unparsed"
-LINKED = "linked"
+HIDDEN = "hidden"
 
 # A payload may have 64 KiB; what is sent stays well below, also after JSON has escaped it.
 ROOM_BYTES = 48_000
@@ -27,7 +27,7 @@ _T = TypeVar("_T")
 
 
 class Question(Struct, frozen=True):
-    """`subject` holds paths; for `linked` they stand in pairs, one after the other."""
+    """`subject` holds paths; for `hidden` they stand in pairs, one after the other."""
 
     kind: str
     subject: tuple[str, ...] = ()
@@ -70,9 +70,7 @@ def what_ties(members: tuple[str, ...]) -> Question:
     shown = members[:3]
     rest = f" and {len(members) - 3} more" if len(members) > 3 else ""
     names = ", ".join(f"`{path}`" for path in shown)
-    return Question(
-        CYCLE, members[:40], f"Which imports tie {names}{rest} into a ring, and where is it cut best?"
-    )
+    return Question(CYCLE, members[:40], f"Which imports tie {names}{rest} into a ring, and where is it cut best?")
 
 
 def what_route(path: str) -> Question:
@@ -80,10 +78,8 @@ def what_route(path: str) -> Question:
 
 
 def which_parts(path: str) -> Question:
-    return Question(PARTS, (path,), f"What are the heaviest parts of `{path}`, and who uses it?")
+    return Question(PARTS, (path,), f"What are the heaviest parts of `{path}`?")
 
 
 def what_bond(one: str, other: str) -> Question:
-    return Question(
-        BOND, (one, other), f"`{one}` and `{other}` change together: what ties them, if no import does?"
-    )
+    return Question(BOND, (one, other), f"`{one}` and `{other}` change together: what ties them, if no import does?")

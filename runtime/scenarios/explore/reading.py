@@ -112,9 +112,7 @@ def _with_python(facts: FileFacts, content: bytes) -> FileFacts:
     try:
         found = python_facts(parse(content))
     except SyntaxError as error:
-        return replace(
-            facts, trouble="does not parse", trouble_line=error.lineno or 0, detail=error.msg or ""
-        )
+        return replace(facts, trouble="does not parse", trouble_line=error.lineno or 0, detail=error.msg or "")
     except (ValueError, RecursionError, MemoryError) as error:
         return replace(facts, trouble="does not parse", detail=str(error)[:120] or type(error).__name__)
     return replace(

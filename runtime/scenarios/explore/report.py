@@ -20,18 +20,19 @@ SHOWN_FURTHER = 20
 
 METHOD = """\
 - **Complexity** is McCabe's cyclomatic number, summed over a file's functions: 1 for each function, plus one for each
-  branch, loop, `except`, conditional expression, comprehension, further `and`/`or` operand and `case`. Python is parsed;
-  JavaScript, TypeScript, Go, Java, Rust, C and C++ are read with regular expressions, so their figures are rough and
-  only comparable inside one language. Other languages are only counted.
+  branch, loop, `except`, conditional expression, comprehension, further `and`/`or` operand and `case`. Python is
+  parsed; JavaScript, TypeScript, Go, Java, Rust, C and C++ are read with regular expressions, so their figures are
+  rough and only comparable inside one language. Other languages are only counted.
 - **Hot spots** (Tornhill, *Your Code as a Crime Scene*): commits in the window x complexity;
   score = 100 x sqrt(product / largest product), less for files with a complexity below 50. Merges are left out, renames
   followed; a commit counts as a fix by words in its subject (fix, bug, crash, revert ...).
 - **Weight** of a file: the score of its gravest finding + a fifth of each further one; for the files the planner asked
   about, times 1 + dependents / 60 (at most 1.5), and times 1.25 where no test imports it or is named after it. Scores
   other than those of hot spots are editorial: they order findings, nothing more.
-- **Imports** are read from the source: what is loaded by name at run time (plug-ins, `importlib`, dependency injection),
-  and what a test reaches through a command line or an attribute of a package, is not seen. **Tests** are judged by their
-  imports and names, not by running them: no coverage was measured.
+- **Imports** are read from the source: what is loaded by name at run time (plug-ins, `importlib`, dependency injection)
+  is not seen, an import under a condition counts as made; what a test reaches through a command line or an attribute
+  of a package is not seen. **Tests** are judged by their imports and names, not by running them: no coverage was
+  measured.
 - Tests, documentation, examples, benchmarks, fixtures and generated files are mapped, but not ranked as risks."""
 
 
@@ -83,9 +84,7 @@ def _summary(found: Findings) -> Iterator[str]:
 
 
 def _size(overview: Overview) -> str:
-    code = [language for language in overview.languages if language.depth != "counted"] or list(
-        overview.languages
-    )
+    code = [language for language in overview.languages if language.depth != "counted"] or list(overview.languages)
     named = ", ".join(f"{language.name} {language.code:,}" for language in code[:3])
     return (
         f"**Size**: {counted(overview.files, 'file')}, {counted(overview.code_files, 'code file')} "
@@ -109,7 +108,7 @@ def _gravest(concerns: Sequence[Concern]) -> Iterator[str]:
     names = ("Riskiest file", "Next")
     for name, concern in zip(names, concerns, strict=False):
         risk = concern.risks[0]
-        resting = f"; {counted(concern.dependents, 'module')} depend on it" if concern.dependents else ""
+        resting = f"; imported by {counted(concern.dependents, 'module')}" if concern.dependents else ""
         yield f"**{name}**: `{risk.path}:{risk.line}` - {risk.why}{resting}."
 
 
@@ -117,9 +116,11 @@ def _ring_bullet(overview: Overview, concerns: Sequence[Concern]) -> Iterator[st
     rings = in_order(risk for concern in concerns for risk in concern.risks if risk.kind == RING)
     if rings:
         largest = max(rings, key=lambda risk: risk.figures["modules"])
+        loading = f"{overview.knots} among imports that run on loading" if overview.knots else "none on loading"
+        later = f", {overview.deferred_knots} more through imports inside functions" if overview.deferred_knots else ""
         yield (
-            f"**Import rings**: {overview.knots} met while loading, {overview.deferred_knots} more through imports inside "
-            f"functions; the largest has {largest.figures['modules']} modules (`{largest.path}:{largest.line}`)."
+            f"**Import rings**: {loading}{later}; the largest has {largest.figures['modules']} modules "
+            f"(`{largest.path}:{largest.line}`)."
         )
 
 
@@ -132,7 +133,8 @@ def _test_bullet(found: Findings) -> str:
     worst = in_order(bare)[0]
     return (
         f"**Tests**: {counted(found.overview.test_files, 'test file')}; at least {counted(len(bare), 'complex file')} "
-        f"without one that imports it or bears its name, first `{worst.path}` (complexity {worst.figures['complexity']})."
+        f"without one that imports it or bears its name, first `{worst.path}` "
+        f"(complexity {worst.figures['complexity']})."
     )
 
 
@@ -168,7 +170,9 @@ def _whys(concern: Concern) -> str:
 def _conversation(found: Findings) -> str:
     title = "## What the planner asked, and the explorer answered"
     if not found.exchanges:
-        return f"{title}\n\nNothing was asked: {found.silence or 'no concern was raised, so there was nothing to weigh'}."
+        return (
+            f"{title}\n\nNothing was asked: {found.silence or 'no concern was raised, so there was nothing to weigh'}."
+        )
     turns = [
         f"{number}. {exchange.question.text}\n   {exchange.answer.text}"
         for number, exchange in enumerate(found.exchanges, 1)

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from fleetlog.runtime.scenarios.explore.answers import counted
 from fleetlog.runtime.scenarios.explore.facts import EntryPoint
 from fleetlog.runtime.scenarios.explore.handoff import HandOff, Past
+from fleetlog.runtime.scenarios.explore.languages import is_code
 from fleetlog.runtime.scenarios.explore.markdown import cell, plain, table
 from fleetlog.runtime.scenarios.explore.overview import Folder, Overview
 
@@ -22,9 +23,12 @@ def _languages(overview: Overview) -> str:
     rows = [
         (cell(row.name), f"{row.files:,}", f"{row.code:,}", f"{row.comment:,}", _DEPTH[row.depth])
         for row in overview.languages
-        if row.code
+        if row.code and is_code(row.name)
     ]
-    return table(("language", "files", "code", "comments", "how read"), rows) if rows else ""
+    rest = [row for row in overview.languages if row.code and not is_code(row.name)]
+    text = table(("language", "files", "code", "comments", "how read"), rows) if rows else ""
+    others = ", ".join(f"{cell(row.name)} {row.files:,} ({row.code:,})" for row in rest)
+    return "\n\n".join(part for part in (text, f"Beside code, files (lines): {others}." if others else "") if part)
 
 
 def _folders(overview: Overview) -> str:
@@ -55,23 +59,15 @@ def _hubs(overview: Overview) -> str:
         (f"`{cell(hub.path)}`", str(hub.fan_in), str(hub.fan_out), str(hub.tests) if hub.tests else "**0**")
         for hub in overview.hubs
     ]
-    return "Hubs, by how many modules import them:\n\n" + table(
-        ("file", "fan-in", "fan-out", "test files"), rows
-    )
+    return "Hubs, by how many modules import them:\n\n" + table(("file", "fan-in", "fan-out", "test files"), rows)
 
 
 def _entries(overview: Overview) -> str:
     lines = [f"- {_entry(entry)}" for entry in overview.entries]
     if overview.demos and not any(entry.kind == "__main__ block" for entry in overview.entries):
-        lines.append(
-            f"- {counted(overview.demos, 'module')} with an `if __name__ == '__main__'` block of its own"
-        )
+        lines.append(f"- {counted(overview.demos, 'module')} with an `if __name__ == '__main__'` block of its own")
     outside = ", ".join(f"`{name}` {count}" for name, count in overview.externals[:10])
-    text = (
-        "Entry points:\n\n" + "\n".join(lines)
-        if lines
-        else "Entry points: none found; it is used as a library."
-    )
+    text = "Entry points:\n\n" + "\n".join(lines) if lines else "Entry points: none found; it is used as a library."
     return text + (f"\n\nPackages from outside, by files that import them: {outside}." if outside else "")
 
 
@@ -119,9 +115,7 @@ def _unseen(overview: Overview, handoff: HandOff) -> Iterator[str]:
     yield "behaviour: nothing was run, no test, no coverage, no type checker"
 
 
-_WITH_LOGIC = frozenset(
-    {"C#", "Ruby", "PHP", "Swift", "Shell", "Lua", "Elixir", "Erlang", "Haskell", "Perl", "R"}
-)
+_WITH_LOGIC = frozenset({"C#", "Ruby", "PHP", "Swift", "Shell", "Lua", "Elixir", "Erlang", "Haskell", "Perl", "R"})
 
 
 def _examples(examples: Sequence[str], count: int) -> str:

@@ -14,7 +14,7 @@ from msgspec import Struct
 from fleetlog.runtime.scenarios.explore import signs
 from fleetlog.runtime.scenarios.explore.atlas import Knot
 from fleetlog.runtime.scenarios.explore.facts import FunctionFact
-from fleetlog.runtime.scenarios.explore.history import FileHistory, History, Pair
+from fleetlog.runtime.scenarios.explore.history import RECENT_DAYS, FileHistory, History, Pair
 from fleetlog.runtime.scenarios.explore.languages import is_code, is_test, language_of
 from fleetlog.runtime.scenarios.explore.markdown import plain
 from fleetlog.runtime.scenarios.explore.tables import Figures, FileSigns, Unparsed
@@ -46,10 +46,11 @@ class Risk(Struct, frozen=True):
     why: str
     suggestion: str
     others: tuple[str, ...] = ()
+    heaviest: tuple[FunctionFact, ...] = ()
 
 
 class Evidence(Struct, frozen=True):
-    """All that the ranking is made of. `linked` says for each of `pairs` whether an import joins the two."""
+    """All that the ranking is made of. `hidden` says for each of `pairs` whether no import joins the two."""
 
     history: History
     figures: tuple[Figures, ...] = ()
@@ -57,7 +58,7 @@ class Evidence(Struct, frozen=True):
     signs: tuple[FileSigns, ...] = ()
     unparsed: tuple[Unparsed, ...] = ()
     pairs: tuple[Pair, ...] = ()
-    linked: tuple[bool, ...] = ()
+    hidden: tuple[bool, ...] = ()
     has_tests: bool = True
 
 
@@ -97,19 +98,19 @@ def candidates(history: History, limit: int = 120) -> list[str]:
 
 
 def possible_couplings(history: History, limit: int = 80) -> tuple[Pair, ...]:
-    """Pairs of product files that change together in at least 40 % of the commits of the quieter one."""
+    """Pairs of product files that change together in at least half of the commits of the quieter one."""
     pairs = (pair for pair in history.pairs if not is_test(pair.one) and not is_test(pair.other))
-    return tuple(pair for pair in pairs if pair.together >= 5 and _degree(pair) >= 40)[:limit]
+    return tuple(pair for pair in pairs if pair.together >= 6 and _degree(pair) >= 50)[:limit]
 
 
 def cold_spots(evidence: Evidence) -> tuple[Cold, ...]:
-    """Complex files with at most one commit in the window and none in its last half year."""
+    """Complex files that have hardly changed in the window, or not in its last year."""
     if not evidence.history.files:
         return ()
     found = []
     for figures in evidence.figures:
         past = evidence.history.files.get(figures.path)
-        is_quiet = past is None or (past.commits <= 3 and past.last_days > 180)
+        is_quiet = past is None or past.last_days > (180 if past.commits <= 3 else 365)
         if is_quiet and figures.complexity >= 50:
             commits, days = (past.commits, past.last_days) if past else (0, -1)
             found.append(Cold(figures.path, figures.complexity, commits, days))
@@ -128,9 +129,7 @@ def _hot_spots(evidence: Evidence) -> Iterator[Risk]:
     hot = [
         (figures, past)
         for figures in evidence.figures
-        if (past := files.get(figures.path))
-        and past.commits >= MIN_COMMITS
-        and figures.complexity >= MIN_COMPLEXITY
+        if (past := files.get(figures.path)) and past.commits >= MIN_COMMITS and figures.complexity >= MIN_COMPLEXITY
     ]
     top = max((figures.complexity * past.commits for figures, past in hot), default=1)
     for figures, past in hot:
@@ -142,7 +141,6 @@ def _hot_spots(evidence: Evidence) -> Iterator[Risk]:
 def _hot_spot(figures: Figures, past: FileHistory, score: int, window: int) -> Risk:
     fixes = f", {past.fixes} of them fixes" if past.fixes else ""
     heaviest = figures.largest[0] if figures.largest else None
-    start = f"; start with `{heaviest.name}` (line {heaviest.line})" if heaviest else ""
     return Risk(
         HOT_SPOT,
         figures.path,
@@ -157,9 +155,10 @@ def _hot_spot(figures: Figures, past: FileHistory, score: int, window: int) -> R
             "code": figures.code,
             "fan_in": figures.fan_in,
         },
-        f"changed in {past.commits} of {window:,} commits{fixes}; complexity {figures.complexity} "
-        f"in {figures.code:,} code lines",
-        f"take it apart in small steps under test{start}",
+        f"changed in {past.commits} of {window:,} commits{fixes}, {past.recent} in the last {RECENT_DAYS} days; "
+        f"complexity {figures.complexity} in {figures.code:,} code lines",
+        "take it apart in small steps under test",
+        heaviest=figures.largest,
     )
 
 
@@ -177,26 +176,31 @@ def _complex(figures: Sequence[Figures]) -> Iterator[Risk]:
             {"complexity": row.complexity, "code": row.code, "fan_in": row.fan_in},
             f"complexity {row.complexity} in {row.code:,} code lines; how often it changes is not known",
             "find out how often it changes before spending effort on it",
+            heaviest=row.largest,
         )
 
 
 def _rings(knots: Sequence[Knot]) -> Iterator[Risk]:
+    """Loading rings weigh 35 and 4 a module, at most 85; those held open by deferred imports 15 and 1 a module."""
     for knot in knots:
-        met = (
-            "close only through imports inside functions"
+        score = min(45, 15 + knot.size) if knot.deferred else min(85, 35 + 4 * knot.size)
+        why = (
+            "are tied by imports of which some stand inside functions: it loads, but moving one moves the others"
             if knot.deferred
-            else "import each other while loading"
+            else "import each other while loading, so that the order of imports decides whether it works"
         )
-        score = min(60, 20 + 2 * knot.size) if knot.deferred else min(85, 35 + 4 * knot.size)
-        cut = f"cut `{knot.cut}` first" if knot.cut else f"start with `{knot.cycle[0]}`"
         yield Risk(
             RING,
-            knot.cycle[0].rpartition(":")[0],
+            knot.cycle[0].partition(" -> ")[0].rpartition(":")[0],
             knot.first_line,
             score,
-            {"modules": knot.size, "left": knot.left},
-            f"{knot.size} modules {met}, so none of them can be moved or tested alone",
-            cut,
+            {
+                "modules": knot.size,
+                "left": knot.left[-1] if knot.left else knot.size,
+                "deferred": int(knot.deferred),
+            },
+            f"{knot.size} modules {why}",
+            "; ".join(f"take out `{cut}`" for cut in knot.cuts) or f"start with `{knot.cycle[0]}`",
             knot.members[:40],
         )
 
@@ -210,10 +214,9 @@ def _gods(figures: Sequence[Figures]) -> Iterator[Risk]:
             GOD,
             row.path,
             1,
-            min(85, 25 + row.code // 60 + row.fan_in // 2 + row.fan_out // 2),
+            min(65, 15 + row.code // 80 + row.fan_in // 3 + row.fan_out // 3),
             {"code": row.code, "functions": row.functions, "fan_in": row.fan_in, "fan_out": row.fan_out},
-            f"{row.functions} functions in {row.code:,} code lines, used by {row.fan_in} modules, "
-            f"using {row.fan_out}",
+            f"{row.functions} functions in {row.code:,} code lines, used by {row.fan_in} modules, using {row.fan_out}",
             "move one cohesive group of functions out at a time and keep the old name importable",
         )
 
@@ -227,15 +230,16 @@ def _big_functions(evidence: Evidence) -> Iterator[Risk]:
 
 
 def _big_function(row: Figures, function: FunctionFact, commits: int) -> Risk:
-    """20 for its size, a point for each unit of complexity, a point for each commit up to 15."""
+    """10, half its complexity up to 30, and a third of the file's commits up to 30."""
     return Risk(
         BIG_FUNCTION,
         row.path,
         function.line,
-        min(85, 20 + min(50, function.complexity) + min(15, commits)),
+        10 + min(30, function.complexity // 2) + min(30, commits // 3),
         {"complexity": function.complexity, "lines": function.lines, "commits": commits},
         f"`{function.name}` has {function.lines} lines and a complexity of {function.complexity}",
         "pin its behaviour with tests of its branches, then extract the branches one by one",
+        heaviest=(function,),
     )
 
 
@@ -249,11 +253,7 @@ def _untested(evidence: Evidence) -> Iterator[Risk]:
         past = evidence.history.files.get(row.path)
         commits = past.commits if past else 0
         full = min(75, 25 + row.complexity // 6 + min(25, commits))
-        reach = (
-            f"{row.indirect_tests} reach it through others"
-            if row.indirect_tests
-            else "none reaches it at all"
-        )
+        reach = f"{row.indirect_tests} reach it through others" if row.indirect_tests else "none reaches it at all"
         yield Risk(
             UNTESTED,
             row.path,
@@ -262,12 +262,13 @@ def _untested(evidence: Evidence) -> Iterator[Risk]:
             {"complexity": row.complexity, "commits": commits, "indirect_tests": row.indirect_tests},
             f"no test file imports it or is named after it ({reach}), at a complexity of {row.complexity}",
             "write characterisation tests before anything moves",
+            heaviest=row.largest,
         )
 
 
 def _couplings(evidence: Evidence) -> Iterator[Risk]:
-    for pair, is_linked in zip(evidence.pairs, evidence.linked, strict=False):
-        if is_linked:
+    for pair, is_hidden in zip(evidence.pairs, evidence.hidden, strict=False):
+        if not is_hidden:
             continue
         degree = _degree(pair)
         yield Risk(
@@ -297,7 +298,7 @@ def _sole_authors(evidence: Evidence) -> Iterator[Risk]:
                 SOLE_AUTHOR,
                 row.path,
                 1,
-                min(55, share // 4 + min(30, past.commits)),
+                share // 5 + min(20, past.commits // 3),
                 {"share": share, "commits": past.commits, "authors": past.authors},
                 f"{plain(past.main_author)} made {share} % of its {past.commits} commits",
                 f"have {plain(past.main_author)} review the plan for it, or pair on it",

@@ -75,9 +75,7 @@ def is_roughly_known(language: str) -> bool:
 def rough_facts(text: str, language: str) -> RoughFacts:
     grammar = _GRAMMARS[language]
     bare = grammar.noise.sub(_blank, text)
-    functions = sorted(
-        _functions(bare, grammar), key=lambda found: (-found.complexity, -found.lines, found.line)
-    )
+    functions = sorted(_functions(bare, grammar), key=lambda found: (-found.complexity, -found.lines, found.line))
     return RoughFacts(
         complexity=len(grammar.branch.findall(bare)) + len(functions),
         functions=len(functions),

@@ -34,24 +34,14 @@ MEANINGS = {
         "narrow to the exceptions meant, or log them, before anything else is changed",
     ),
     SHELL: Meaning(4, "a command line goes through a shell", "pass a list of arguments"),
-    MUTABLE_DEFAULT: Meaning(
-        3, "a default value is shared by all calls", "default to None and make the value inside"
-    ),
-    GLOBAL: Meaning(
-        3, "module state is rebound from inside functions", "give the state one owner that is passed in"
-    ),
+    MUTABLE_DEFAULT: Meaning(3, "a default value is shared by all calls", "default to None and make the value inside"),
+    GLOBAL: Meaning(3, "module state is rebound from inside functions", "give the state one owner that is passed in"),
     DYNAMIC_IMPORT: Meaning(
         3,
         "modules are imported by name at run time: a rename breaks it and the import graph does not show it",
         "search for the names it is given before anything is renamed",
     ),
-    SYS_PATH: Meaning(
-        3, "sys.path is edited, so what an import finds depends on who runs", "install the package"
-    ),
-    BROAD_EXCEPT: Meaning(
-        2, "Exception is caught and not raised again", "catch the exceptions that can really come"
-    ),
-    TODO: Meaning(
-        1, "open work is noted in the source", "close it or make it an issue before the code moves"
-    ),
+    SYS_PATH: Meaning(3, "sys.path is edited, so what an import finds depends on who runs", "install the package"),
+    BROAD_EXCEPT: Meaning(2, "Exception is caught and not raised again", "catch the exceptions that can really come"),
+    TODO: Meaning(1, "open work is noted in the source", "close it or make it an issue before the code moves"),
 }

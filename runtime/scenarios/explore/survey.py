@@ -69,9 +69,7 @@ def _is_stronger(edge: Edge, known: Edge) -> bool:
     return (edge.when, edge.via >= 0, edge.line) < (known.when, known.via >= 0, known.line)
 
 
-def _resolve(
-    files: Sequence[FileFacts], manifests: Manifests, externals: Counter[str]
-) -> Iterator[_Resolved]:
+def _resolve(files: Sequence[FileFacts], manifests: Manifests, externals: Counter[str]) -> Iterator[_Resolved]:
     paths = [file.path for file in files]
     python = PythonImports(files, paths, manifests.package_dirs)
     other = OtherImports(files, manifests.go_modules)

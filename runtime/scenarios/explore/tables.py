@@ -54,9 +54,7 @@ def extremes(atlas: Atlas) -> tuple[Figures, ...]:
     by_complexity = sorted(atlas.product, key=lambda file: (-file.complexity, file.path))
     by_function = sorted(atlas.product, key=lambda file: (-_heaviest(file), file.path))
     by_fan_in = sorted(atlas.product, key=lambda file: (-len(atlas.dependents(file.path)), file.path))
-    chosen = dict.fromkeys(
-        [*by_complexity[:_EXTREME], *by_function[: _EXTREME // 2], *by_fan_in[: _EXTREME // 2]]
-    )
+    chosen = dict.fromkeys([*by_complexity[:_EXTREME], *by_function[: _EXTREME // 2], *by_fan_in[: _EXTREME // 2]])
     return within(_figures(atlas, file) for file in chosen)
 
 
@@ -118,9 +116,13 @@ def unparsed(atlas: Atlas) -> tuple[Unparsed, ...]:
     return within(Unparsed(file.path, file.trouble_line, file.detail) for file in broken)
 
 
-def linked(atlas: Atlas, paths: Sequence[str]) -> tuple[bool, ...]:
-    """For each pair of paths whether one imports the other; paths stand one after the other."""
-    return tuple(_is_linked(atlas, one, other) for one, other in zip(paths[::2], paths[1::2], strict=True))
+def hidden(atlas: Atlas, paths: Sequence[str]) -> tuple[bool, ...]:
+    """For each pair of paths whether both are product code with functions and neither imports the other."""
+    product = {file.path for file in atlas.product if file.functions and file.complexity >= 5}
+    return tuple(
+        one in product and other in product and not _is_linked(atlas, one, other)
+        for one, other in zip(paths[::2], paths[1::2], strict=True)
+    )
 
 
 def _is_linked(atlas: Atlas, one: str, other: str) -> bool:

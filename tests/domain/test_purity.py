@@ -1,0 +1,250 @@
+"""What the rooms may import, and what about the stored events may never change."""
+
+import ast
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from fleetlog.domain import commands as c
+from fleetlog.domain import events as e
+from fleetlog.domain import values as v
+
+ROOT = Path(__file__).parents[2]
+MODULES = sorted([*ROOT.glob("domain/**/*.py"), *ROOT.glob("projections/**/*.py")])
+PURE = {"collections", "functools", "graphlib", "itertools", "math", "msgspec", "re", "typing"}
+ROOMS = {"domain": {"fleetlog.domain"}, "projections": {"fleetlog.domain", "fleetlog.projections"}}
+IMPURE_BUILTINS = {
+    "__import__",
+    "breakpoint",
+    "compile",
+    "eval",
+    "exec",
+    "getattr",
+    "globals",
+    "hash",
+    "id",
+    "input",
+    "open",
+    "print",
+    "setattr",
+    "vars",
+}
+ALLOWED_CALLS = {
+    # integers of an argument's spec, by a fixed list of field names
+    ("domain/spec.py", "getattr"),
+}
+
+# Everything below is stored in people's logs. A name is never taken away or given to something else; a field
+# keeps its name, its place where it has one, and its default (what is left out of a log means the default of
+# the day it was written). New fields go to the end, with a default.
+STORED = {
+    "agent.spawned": ["fleet_id", "name", "spec", "goal=''", "workspace=''", "item=None"],
+    "agent.started": [],
+    "agent.resumed": ["interruptions"],
+    "agent.suspended": [
+        "index",
+        "name",
+        "types=()",
+        "sender=''",
+        "correlation_id=''",
+        "help_id=''",
+        "doubt=False",
+        "until_uptime_s=None",
+    ],
+    "agent.attempt_failed": ["attempt", "error", "retry_uptime_s"],
+    "agent.completed": ["index", "output", "returned=False"],
+    "agent.returned": ["error=''"],
+    "agent.result_rejected": ["index", "reasons"],
+    "agent.failed": ["reasons"],
+    "agent.cancelled": ["reason=''"],
+    "agent.timed_out": ["reason=''"],
+    "agent.progress_reported": ["text", "fraction=None"],
+    "step.started": ["index", "name"],
+    "step.completed": ["index", "name", "effect", "value"],
+    "step.failed": ["index", "name", "effect", "error_type", "error"],
+    "step.doubted": ["index", "name"],
+    "step.doubt_resolved": ["index", "outcome", "value=Stored(inline=b'', artifact=None)", "by=''"],
+    "step.wait_timed_out": ["index", "name"],
+    "message.delivered": ["message"],
+    "message.sent": ["index", "name", "message_id", "recipients", "correlation_id=''", "to_operator=''"],
+    "message.seen": ["index", "name", "message_id", "acknowledged=False"],
+    "message.acknowledged": ["message_id"],
+    "help.requested": ["help_id", "blocker", "attempted=''", "deadline_ms=None", "index=-1"],
+    "help.answered": ["help_id", "answer", "by"],
+    "fleet.spawned": ["spec", "members", "uptime_s"],
+    "fleet.agent_attached": ["member"],
+    "fleet.agents_admitted": ["names"],
+    "fleet.agent_ended": ["name", "status", "returned=True"],
+    "fleet.timeout_set": ["timeout_s"],
+    "fleet.closed": ["reason=''"],
+    "fleet.completed": [],
+    "fleet.failed": ["reason"],
+    "fleet.cancelled": ["reason=''"],
+    "fleet.timed_out": ["timeout_s"],
+    "fleet.archived": ["reason=''"],
+    "call.recorded": ["operation", "arguments_digest", "result"],
+}
+STORED_VALUES: dict[type[msgspec.Struct], list[str]] = {
+    v.AgentSpec: [
+        "role",
+        "prompt",
+        "name=''",
+        "brain=''",
+        "agent=''",
+        "model=''",
+        "skills=()",
+        "depends_on=()",
+        "each=None",
+        "result_schema=None",
+        "max_attempts=3",
+        "max_rejections=3",
+        "max_interruptions=50",
+    ],
+    v.FleetSpec: [
+        "agents",
+        "name=''",
+        "goal=''",
+        "workspace=''",
+        "timeout_s=None",
+        "max_concurrency=None",
+        "keep_open=False",
+    ],
+    v.Message: [
+        "id",
+        "sender",
+        "type",
+        "payload",
+        "correlation_id=''",
+        "broadcast_size=0",
+        "declined=False",
+    ],
+    v.Member: ["name", "agent_id", "role", "depends_on=()", "skills=()"],
+    v.Stored: ["inline=b''", "artifact=None"],
+    v.Artifact: ["sha256", "size_bytes", "preview"],
+}
+REQUIRED = {name: [field for field in fields if "=" not in field] for name, fields in STORED.items()}
+
+
+# --- the rooms -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_pure_room_imports_no_clock_no_id_maker_and_no_io(path: Path) -> None:
+    room = path.relative_to(ROOT).parts[0]
+    foreign = [
+        name
+        for name in imported(path)
+        if name.partition(".")[0] not in PURE and ".".join(name.split(".")[:2]) not in ROOMS[room]
+    ]
+    assert not foreign
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_pure_room_calls_nothing_that_reads_writes_or_differs_between_processes(path: Path) -> None:
+    place = path.relative_to(ROOT).as_posix()
+    called = {
+        node.func.id
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    }
+    assert {(place, name) for name in called & IMPURE_BUILTINS} <= ALLOWED_CALLS
+
+
+def test_both_rooms_were_looked_at() -> None:
+    assert {path.relative_to(ROOT).parts[0] for path in MODULES} == {"domain", "projections"}
+    assert len(MODULES) > 12
+
+
+def imported(path: Path) -> list[str]:
+    names: list[str] = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "relative imports are not used here"
+            names.append(node.module or "")
+    return names
+
+
+# --- the stored format ---------------------------------------------------------------------------
+
+
+def fields_of(struct: type[msgspec.Struct]) -> list[str]:
+    """The fields in their stored order, with the defaults that stand for what is left out."""
+    shown = []
+    for field in msgspec.structs.fields(struct):
+        assert field.default_factory is msgspec.NODEFAULT
+        default = "" if field.default is msgspec.NODEFAULT else f"={field.default!r}"
+        shown.append(field.encode_name + default)
+    return shown
+
+
+def structs_in(module: Any, base: type[msgspec.Struct]) -> set[type[msgspec.Struct]]:
+    return {
+        found
+        for found in vars(module).values()
+        if isinstance(found, type)
+        and issubclass(found, base)
+        and found is not base
+        and found.__module__ == module.__name__
+    }
+
+
+def test_every_event_class_is_among_all_events() -> None:
+    assert structs_in(e, e.Fact) == set(e.ALL_EVENTS)
+    assert len(e.ALL_EVENTS) == len(set(e.ALL_EVENTS))
+
+
+def test_the_unions_hold_every_event_once() -> None:
+    assert (*e.AgentEvent.__args__, *e.FleetEvent.__args__, e.CallRecorded) == e.ALL_EVENTS
+    assert set(e.Event.__args__) == set(e.ALL_EVENTS)
+
+
+def test_the_stored_names_are_these_for_ever() -> None:
+    assert [e.stored_name(event) for event in e.ALL_EVENTS] == list(STORED)
+    assert list(e.STORED_NAMES) == list(STORED)
+    assert [e.STORED_NAMES[name] for name in STORED] == list(e.ALL_EVENTS)
+
+
+@pytest.mark.parametrize("name", STORED)
+def test_an_event_keeps_its_fields_and_their_defaults(name: str) -> None:
+    assert fields_of(e.STORED_NAMES[name]) == STORED[name]
+
+
+@pytest.mark.parametrize("name", STORED)
+def test_only_the_fields_of_the_first_release_are_required(name: str) -> None:
+    required = [field.encode_name for field in msgspec.structs.fields(e.STORED_NAMES[name]) if field.required]
+    assert required == REQUIRED[name]
+
+
+@pytest.mark.parametrize("value", STORED_VALUES, ids=lambda value: value.__name__)
+def test_a_value_inside_events_keeps_its_fields_and_their_defaults(value: type[msgspec.Struct]) -> None:
+    assert fields_of(value) == STORED_VALUES[value]
+
+
+def test_every_value_inside_events_is_listed() -> None:
+    assert structs_in(v, msgspec.Struct) - {v.Now} == set(STORED_VALUES)
+
+
+@pytest.mark.parametrize("event", e.ALL_EVENTS, ids=e.stored_name)
+def test_an_event_is_frozen_tagged_and_takes_unknown_fields_from_the_future(event: Any) -> None:
+    config = event.__struct_config__
+    assert config.frozen
+    assert config.omit_defaults
+    assert config.tag_field == "is"
+    assert not config.forbid_unknown_fields
+    assert not config.array_like
+
+
+def test_the_words_inside_events_are_never_taken_away() -> None:
+    assert v.MESSAGE_TYPES == ("handoff", "question", "result", "alert", "request_help")
+    assert v.EFFECTS == ("pure", "idempotent", "effectful")
+    assert frozenset({"complete", "failed", "timed_out", "cancelled"}) == v.AGENT_ENDED == v.FLEET_ENDED
+
+
+def test_commands_and_values_are_frozen() -> None:
+    frozen = structs_in(c, c.Command) | structs_in(v, msgspec.Struct)
+    assert all(struct.__struct_config__.frozen for struct in frozen)
+    assert structs_in(c, c.Command) == {*c.AgentCommand.__args__, *c.FleetCommand.__args__}

@@ -1,0 +1,115 @@
+"""Writes the golden log of the stored format as it is now: once, when a version with a new format is released.
+
+    python tests/golden/write_log.py tests/golden/format-1.jsonl
+
+Never write over an older one: it stands for the logs that people have.
+"""
+
+import base64
+import json
+import sys
+from pathlib import Path
+
+from fleetlog.domain import events as e
+from fleetlog.domain.values import AgentSpec, Artifact, FleetSpec, Member, Message, Stored
+from fleetlog.runtime import codec
+
+FLEET = "fleet-260101-120000-golden"
+A, B = "agent-260101-120000-golden-a", "agent-260101-120000-golden-b"
+
+SPEC = FleetSpec(
+    name="golden",
+    goal="never to break",
+    workspace="/work space/ü",
+    agents=(
+        AgentSpec(role="a", name="a", prompt="do", brain="a", skills=("x",), result_schema={"type": "object"}),
+        AgentSpec(role="b", name="b", prompt="do", depends_on=("a",), max_attempts=5),
+    ),
+    timeout_s=3600.0,
+    max_concurrency=2,
+    keep_open=True,
+)
+
+STREAMS: dict[str, list[e.Event]] = {
+    FLEET: [
+        e.FleetSpawned(SPEC, (Member("a", A, "a", (), ("x",)), Member("b", B, "b", ("a",))), 12.5),
+        e.AgentsAdmitted(("a",)),
+        e.FleetTimeoutSet(7200.0),
+        e.AgentEnded("a", "complete", returned=False),
+        e.AgentsAdmitted(("b",)),
+        e.AgentAttached(Member("late", f"{A[:-2]}-late", "c")),
+        e.FleetClosed("no more"),
+        e.AgentEnded("b", "failed"),
+        e.AgentEnded("late", "timed_out"),
+        e.FleetCompleted(),
+        e.FleetArchived("old"),
+    ],
+    A: [
+        e.AgentSpawned(FLEET, "a", SPEC.agents[0], SPEC.goal, SPEC.workspace, {"n": [1, 2.5, None, "ü"]}),
+        e.AgentStarted(),
+        e.StepCompleted(0, "read", "pure", Stored(codec.pack(["x", 1]))),
+        e.StepStarted(1, "pay"),
+        e.StepDoubted(1, "pay"),
+        e.AgentResumed(1),
+        e.AgentSuspended(1, "pay", doubt=True),
+        e.StepDoubtResolved(1, "done", Stored(codec.pack(7)), "ann"),
+        e.StepFailed(2, "fetch", "idempotent", "OSError", "busy"),
+        e.AgentAttemptFailed(1, "step 'fetch' failed", 20.25),
+        e.StepCompleted(2, "big", "pure", Stored(artifact=Artifact("ab" * 32, 300_000, "previ"))),
+        e.ProgressReported("half", 0.5),
+        e.MessageSent(3, "send question to b", "message-q", 1),
+        e.AgentSuspended(4, "answer from b", ("result",), correlation_id="message-q", until_uptime_s=99.0),
+        e.MessageDelivered(Message("message-r", B, "result", "yes", "message-q")),
+        e.MessageSeen(4, "answer from b", "message-r", acknowledged=True),
+        e.MessageDelivered(Message("message-b", "operator", "alert", "all", broadcast_size=2)),
+        e.MessageAcknowledged("message-b"),
+        e.WaitTimedOut(5, "receive"),
+        e.HelpRequested("help-1", "which?", "all", 1_800_000_000_000, 6),
+        e.HelpAnswered("help-1", "that one", "ann"),
+        e.AgentResultRejected(7, ("$: 1 is not of type 'object'",)),
+        e.AgentCompleted(8, Stored(codec.pack({"ok": True}))),
+        e.AgentReturned(),
+    ],
+    B: [
+        e.AgentSpawned(FLEET, "b", SPEC.agents[1], SPEC.goal, SPEC.workspace),
+        e.AgentStarted(),
+        e.MessageDelivered(Message("message-q", A, "question", "well?")),
+        e.MessageSent(0, "send result to operator", "message-o", 0, "message-q", "to a person"),
+        e.AgentFailed(("first", "second")),
+    ],
+    "fleet-260101-120001-golden": [
+        e.FleetSpawned(FleetSpec(agents=()), (), 0.0),
+        e.FleetFailed("no agent completed"),
+    ],
+    "fleet-260101-120002-golden": [e.FleetSpawned(FleetSpec(agents=()), (), 0.0), e.FleetCancelled("why")],
+    "fleet-260101-120003-golden": [e.FleetSpawned(FleetSpec(agents=()), (), 0.0), e.FleetTimedOut(60.0)],
+    "agent-260101-120002-golden-x": [
+        e.AgentSpawned("fleet-260101-120002-golden", "x", SPEC.agents[1]),
+        e.AgentCancelled("why"),
+    ],
+    "agent-260101-120003-golden-x": [
+        e.AgentSpawned("fleet-260101-120003-golden", "x", SPEC.agents[1]),
+        e.AgentTimedOut("late"),
+    ],
+    "call-0123456789abcdef": [e.CallRecorded("spawn_fleet", "digest", b"\x81\xa8fleet_id\xa1x")],
+}
+
+
+def lines() -> list[str]:
+    """One JSON object a stored event, in log order."""
+    found = []
+    for stream_id, events in STREAMS.items():
+        chain = codec.GENESIS
+        for version, event in enumerate(events, start=1):
+            origin = (1_767_268_800_000 + version, "operator", "because")
+            topic, state, chain = codec.encode(event, stream_id, version, chain, origin)
+            row = {"stream": stream_id, "version": version, "topic": topic}
+            found.append(json.dumps({**row, "state": base64.b64encode(state).decode()}))
+    return found
+
+
+if __name__ == "__main__":
+    target = Path(sys.argv[1])
+    if target.exists():
+        raise SystemExit(f"{target} is there: a golden log is never written over")
+    target.write_text("\n".join(lines()) + "\n")
