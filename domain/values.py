@@ -149,6 +149,12 @@ def fleet_id_of(stream_id: str) -> str:
     return f"fleet-{stamp_of(stream_id)}"
 
 
+def agent_name_of(agent_id: str) -> str:
+    """The name in an agent's id; what is no agent's id is its own name."""
+    prefix = f"agent-{stamp_of(agent_id)}-" if agent_id.startswith("agent-") else ""
+    return agent_id.removeprefix(prefix)
+
+
 def agent_id_for(fleet_id: str, name: str) -> str:
     """The id of the agent called `name` in a fleet."""
     return f"agent-{stamp_of(fleet_id)}-{name}"

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
+import msgspec
+
 from fleetlog.domain import events as e
-from fleetlog.domain.values import fleet_id_of
+from fleetlog.domain.values import agent_name_of, fleet_id_of
 from fleetlog.projections.projection import Handler, Recorded, Rows
 
-__all__ = ["Timeline", "summary"]
+__all__ = ["Timeline"]
 
 _INSERT = "INSERT INTO timeline (position, fleet_id, agent_id, at_ms, what, by, summary) VALUES (?,?,?,?,?,?,?)"
 _SUMMARY_CHARS = 200
@@ -54,18 +56,28 @@ class Timeline:
         return handle
 
 
-def summary(event: e.Event) -> str:
-    """The event in a few words."""
-    return _SUMMARIES.get(e.stored_name(type(event)), _nothing)(event)[:_SUMMARY_CHARS]
-
-
 def _nothing(_: object) -> str:
     return ""
 
 
 def _delivered(event: e.MessageDelivered) -> str:
     message = event.message
-    return f"{message.type} from {message.sender}: {message.payload[:_SUMMARY_CHARS]}"
+    return f"{message.type} from {agent_name_of(message.sender)}: {gist(message.payload)}"
+
+
+class _Worded(msgspec.Struct):
+    text: str = ""
+
+
+def gist(payload: str) -> str:
+    """What a message says: its words; of JSON its `text`, or its size."""
+    if not payload.startswith(("{", "[")):
+        return payload[:_SUMMARY_CHARS]
+    try:
+        text = msgspec.json.decode(payload, type=_Worded).text
+    except msgspec.DecodeError:
+        text = ""
+    return text or f"{len(payload.encode()):,} bytes of JSON"
 
 
 def _spawned(event: e.FleetSpawned) -> str:
@@ -79,7 +91,9 @@ def _admitted(event: e.AgentsAdmitted) -> str:
 
 _SUMMARIES: Mapping[str, Callable[..., str]] = {
     "agent.spawned": lambda event: f"{event.name} ({event.spec.role})",
-    "agent.resumed": lambda event: f"after {event.interruptions} interruptions without a step",
+    "agent.resumed": lambda event: (
+        f"after {event.interruptions} interruptions without a step" if event.interruptions > 1 else ""
+    ),
     "agent.suspended": lambda event: f"waits: {event.name}",
     "agent.attempt_failed": lambda event: f"attempt {event.attempt}: {event.error}",
     "agent.returned": lambda event: event.error,

@@ -97,9 +97,9 @@ class Assembly:
         then(store.close)
         projections = all_projections()
         self.projector = Projector(store, ViewFile(views_path, projections), projections)
-        reader = Reader(views_path)
-        then(reader.close)
         then(self.projector.close)
+        reader = Reader(views_path)
+        then(reader.close)  # before the projector: the last writer to leave tidies the file up
         self.queries = Queries(reader, artifacts, is_owned=True)
         journal = Journal(store)
         then(self._show_the_last, journal)
@@ -124,10 +124,10 @@ class Assembly:
         then(engine.workers.close, config.close_timeout_s)
         then(engine.timers.close)
 
-    def recover(self) -> None:
-        """Have every fleet go on in which something is left to do; and keep idle actors out of memory."""
+    def recover(self, *fleet_ids: str) -> None:
+        """Have these fleets go on; without any, every one in which something is left to do."""
         self.projector.wait(self.engine.journal.position, timeout_s=3600)
-        for fleet_id in self.queries.open_fleets():
+        for fleet_id in fleet_ids or self.queries.open_fleets():
             self.engine.residents.post(fleet_id, Recover())
 
     def sweep_idle(self) -> None:

@@ -23,8 +23,9 @@ import msgspec
 
 from fleetlog.domain import checks
 from fleetlog.domain import commands as c
-from fleetlog.domain.errors import InvalidArgument, NotFound, RuntimeClosed
+from fleetlog.domain.errors import InvalidArgument, NotAllowed, NotFound, RuntimeClosed
 from fleetlog.domain.values import (
+    AGENT_ENDED,
     FLEET_ENDED,
     OPERATOR,
     AgentSpec,
@@ -100,9 +101,13 @@ class Runtime:
         """
         config = config or RuntimeConfig()
         parts = Assembly(directory_path(directory), config, clock or SystemClock(), brains, store)
-        if recover:
-            parts.recover()
-        parts.sweep_idle()
+        try:
+            if recover:
+                parts.recover()
+            parts.sweep_idle()
+        except BaseException:
+            parts.close()
+            raise
         return cls(parts, config)
 
     def close(self) -> None:
@@ -153,6 +158,20 @@ class Runtime:
     def archive_fleet(self, fleet_id: str, reason: str = "", *, idempotency_key: str | None = None) -> FleetReply:
         """Hide an ended fleet from lists; the log keeps everything."""
         return self._change_fleet("archive_fleet", fleet_id, c.ArchiveFleet(_reason(reason)), idempotency_key)
+
+    def recover(self, fleet_id: str) -> FleetReply:
+        """Have a fleet go on that was interrupted before this runtime was opened with `recover=False`; one
+        that goes on already is not disturbed. Raises `InvalidArgument` when a brain it needs is not known
+        here, `NotAllowed` when nothing in it is left to do."""
+        position = self._catch_up()
+        fleet = self._parts.queries.fleet(_fleet_id(fleet_id))
+        if fleet_id not in self._parts.queries.open_fleets():
+            raise NotAllowed(f"Fleet {fleet_id} is {fleet.status}: nothing in it is left to do")
+        for agent in self._parts.queries.agents(fleet_id):
+            if agent.brain and agent.status not in AGENT_ENDED:
+                self._parts.engine.brains.find(agent.brain)
+        self._parts.recover(fleet_id)
+        return FleetReply(fleet_id, position)
 
     # --- agents ------------------------------------------------------------------------------
 

@@ -57,7 +57,9 @@ class Ownership:
 
     def _acquire(self) -> int:
         try:
-            self.directory.mkdir(parents=True, exist_ok=True)
+            if not self.directory.exists():
+                self.directory.mkdir(parents=True)
+                (self.directory / ".gitignore").write_text("*\n")  # a work tree it lies in should not list it
             fd = os.open(self.directory / "lock", os.O_RDWR | os.O_CREAT, 0o644)
         except (FileExistsError, NotADirectoryError) as error:
             raise InvalidArgument(f"'directory' must be a directory: {self.directory} is a file") from error

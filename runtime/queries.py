@@ -1,7 +1,7 @@
 """What people and programs ask: answered from the views alone, by this process or another."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -9,6 +9,7 @@ import msgspec
 from fleetlog.domain import checks
 from fleetlog.domain.errors import InvalidArgument, NotFound
 from fleetlog.domain.values import Stored
+from fleetlog.projections.projection import Projection
 from fleetlog.runtime.artifacts import ArtifactStore
 from fleetlog.runtime.views import Reader
 
@@ -182,6 +183,16 @@ class Queries:
         found = self._rows(f"SELECT * FROM fleets WHERE {' AND '.join(where)} ORDER BY fleet_id DESC LIMIT ?", values)
         page = [self._fleet_row(row) for row in found[:limit]]
         return page, page[-1].id if len(found) > limit else None
+
+    def is_current(self, projections: Iterable[Projection], head: int) -> bool:
+        """Do the views show the whole log, as these projections of this version fold it?"""
+        rows = self._rows("SELECT name, version, position FROM projections")
+        shown = {(row["name"], row["version"]) for row in rows if row["position"] >= head}
+        return all((projection.name, projection.version) in shown for projection in projections)
+
+    def position(self) -> int:
+        """Up to where the views have seen the log."""
+        return int(self._rows("SELECT coalesce(min(position), 0) AS position FROM projections")[0]["position"])
 
     def open_fleets(self) -> list[str]:
         """Fleets in which something is left to do, oldest first."""
@@ -364,12 +375,14 @@ class Queries:
         ]
 
     def resolve_fleet(self, prefix: str) -> str:
-        """The one fleet whose id is, or begins (with or without `fleet-`) with, `prefix`."""
+        """The one fleet whose id is `prefix`, or begins with it (with or without `fleet-`), or ends with it."""
         checks.identifier("fleet", prefix)
         wanted = prefix if prefix.startswith("fleet-") else f"fleet-{prefix}"
+        ending = f"-{prefix}"
         rows = self._rows(
-            "SELECT fleet_id FROM fleets WHERE substr(fleet_id, 1, ?)=? ORDER BY fleet_id LIMIT 3",
-            (len(wanted), wanted),
+            "SELECT fleet_id FROM fleets WHERE substr(fleet_id, 1, ?)=? OR substr(fleet_id, -?)=?"
+            " ORDER BY fleet_id LIMIT 3",
+            (len(wanted), wanted, len(ending), ending),
         )
         found = [str(row["fleet_id"]) for row in rows]
         if wanted in found:

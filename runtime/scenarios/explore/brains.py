@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 EXPLORER, RISK_FINDER, PLANNER = "explorer", "risk-finder", "planner"
 CHUNK_FILES = 250
+_MAP = "What does the map of the code base show?"
 
 _T = TypeVar("_T")
 
@@ -60,7 +61,7 @@ def _survey(ctx: "Context") -> Survey:
         paths = listing.files[start : start + CHUNK_FILES]
         name = f"read files {start + 1} to {start + len(paths)}"
         files += msgspec.convert(ctx.step(name, "pure", read_files, workspace, paths), list[FileFacts])
-        ctx.progress(f"read {len(files)} of {counted(len(listing.files), 'file')}")
+        ctx.progress(f"read {len(files):,} of {counted(len(listing.files), 'file')}")
     found = ctx.step("read the manifests", "pure", read_manifests, workspace, listing.files)
     manifests = msgspec.convert(found, Manifests)
     links = msgspec.convert(ctx.step("resolve the imports", "pure", link, files, manifests), Links)
@@ -102,28 +103,49 @@ def risk_finder(ctx: "Context") -> None:
     evidence = _evidence(ctx, history)
     risks = msgspec.convert(ctx.step("rank the risks", "pure", rank, evidence), list[Risk])
     for risk in risks:
-        ctx.send(PLANNER, "alert", to_json(risk))
-    ctx.send(PLANNER, "handoff", to_json(hand_off(evidence, len(risks))))
+        where = f"{risk.path}:{risk.line}" if risk.line else risk.path
+        ctx.send(PLANNER, "alert", _worded(f"{risk.kind}: {where} - {risk.why}", risk))
+    handoff = hand_off(evidence, len(risks))
+    said = f"{counted(len(risks), 'concern')} of {counted(handoff.weighed_files, 'weighed file')}: yours to plan"
+    ctx.send(PLANNER, "handoff", _worded(said, handoff))
+    ctx.progress(f"flagged {counted(len(risks), 'concern')}")
     ctx.submit_result({"concerns": len(risks), "history": msgspec.to_builtins(past_of(history))})
 
 
 def _evidence(ctx: "Context", history: History) -> Evidence:
-    overview = _ask(ctx, Question(q.OVERVIEW), Overview)
+    overview = _ask(ctx, Question(q.OVERVIEW, (), _MAP), Overview)
     changed = q.within(candidates(history))
-    figures = {row.path: row for row in _ask(ctx, Question(q.EXTREMES), list[tables.Figures])}
-    figures |= {row.path: row for row in _ask(ctx, Question(q.FIGURES, changed), list[tables.Figures])}
+    figures = {
+        row.path: row
+        for row in _ask(
+            ctx, Question(q.EXTREMES, (), "Which files stand out, and by what figures?"), list[tables.Figures]
+        )
+    }
+    figures |= {
+        row.path: row
+        for row in _ask(
+            ctx, Question(q.FIGURES, changed, "What are the figures of the files that changed?"), list[tables.Figures]
+        )
+    }
     pairs = q.within(possible_couplings(history))
     ends = tuple(path for pair in pairs for path in (pair.one, pair.other))
     return Evidence(
         history=history,
         figures=tuple(figures[path] for path in sorted(figures)),
-        knots=_ask(ctx, Question(q.CYCLES), tuple[Knot, ...]),
-        signs=_ask(ctx, Question(q.SIGNS), tuple[tables.FileSigns, ...]),
-        unparsed=_ask(ctx, Question(q.UNPARSED), tuple[tables.Unparsed, ...]),
+        knots=_ask(ctx, Question(q.CYCLES, (), "Which modules import each other in rings?"), tuple[Knot, ...]),
+        signs=_ask(ctx, Question(q.SIGNS, (), "Which files show signs of trouble?"), tuple[tables.FileSigns, ...]),
+        unparsed=_ask(ctx, Question(q.UNPARSED, (), "Which files could not be parsed?"), tuple[tables.Unparsed, ...]),
         pairs=pairs,
-        hidden=_ask(ctx, Question(q.HIDDEN, ends), tuple[bool, ...]) if pairs else (),
+        hidden=_ask(ctx, Question(q.HIDDEN, ends, "Which of these pairs are joined by no import?"), tuple[bool, ...])
+        if pairs
+        else (),
         has_tests=overview.test_files > 0,
     )
+
+
+def _worded(text: str, value: Any) -> str:
+    """JSON of the value, with a `text` for those who read along."""
+    return to_json({"text": text, **msgspec.to_builtins(value)})
 
 
 def _ask(ctx: "Context", question: Question, kind: type[_T]) -> _T:
@@ -134,7 +156,7 @@ def planner(ctx: "Context") -> None:
     """Gathers the concerns, asks the explorer what they raise, weighs again, and writes plan and report."""
     risks, handoff = _concerns(ctx)
     concerns = merged(risks)
-    overview = _ask(ctx, Question(q.OVERVIEW), Overview)
+    overview = _ask(ctx, Question(q.OVERVIEW, (), _MAP), Overview)
     exchanges = []
     for question in questions_about(concerns):
         ctx.progress(question.text)
@@ -143,6 +165,7 @@ def planner(ctx: "Context") -> None:
     plan = make_plan(concerns, handoff.cold, handoff.has_tests)
     found = Findings(overview, handoff, tuple(concerns), tuple(exchanges), plan)
     text = ctx.step("write the report", "pure", report, found)
+    ctx.progress(f"wrote the plan: {counted(len(plan.steps), 'step')}")
     ctx.submit_result({"report": text, "concerns": len(risks), "questions": len(exchanges), "steps": len(plan.steps)})
 
 

@@ -1,0 +1,350 @@
+"""The command line: arguments become calls, answers become text or JSON. Nothing is decided here.
+
+Exit codes: 0 done; 1 the fleet failed or is not finished; 2 wrong arguments; 3 refused (there is no such
+thing, or its state does not allow it); 4 could not be done (the directory is owned, the disk is full); 128 + n
+ended by signal n.
+"""
+
+import logging
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from fleetlog.domain.errors import Fault, FleetlogError, InvalidArgument, NotFound
+from fleetlog.domain.values import agent_id_for
+from fleetlog.runtime import jobs
+from fleetlog.runtime.console import Screen
+from fleetlog.runtime.queries import Queries
+from fleetlog.runtime.replies import FleetList, FleetStatus, HelpList, InboxReply
+from fleetlog.runtime.visits import audited, changing, reading
+
+__all__ = ["app", "main"]
+
+OK, UNFINISHED, USAGE, REFUSED, FAULT, BUG = 0, 1, 2, 3, 4, 70
+
+app = typer.Typer(
+    name="fleetlog",
+    help="Fleets of agents that survive anything: run them, resume them, see what they did.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+run_app = typer.Typer(help="Run a fleet to its end and show its report.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(run_app, name="run")
+
+Dir = Annotated[
+    str,
+    typer.Option("--dir", metavar="DIR", envvar="FLEETLOG_DIR", help="Where the log, views and artifacts live."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, and nothing else.")]
+Fleet = Annotated[
+    str | None,
+    typer.Argument(metavar="[FLEET]", help="A fleet's id, or its beginning or end. The newest fleet if left out."),
+]
+Out = Annotated[str | None, typer.Option("--out", metavar="FILE", help="Write the report to this file as well.")]
+
+
+# --- running ---------------------------------------------------------------------------------
+
+
+@run_app.command()
+def explore(
+    workspace: Annotated[str, typer.Option("--workspace", metavar="PATH", help="The code base to look at.")] = ".",
+    out: Out = None,
+    directory: Dir = jobs.DEFAULT_DIR,
+    as_json: Json = False,
+) -> None:
+    """Three agents look at a code base before a refactor: structure, risks, a plan. Offline; needs no key."""
+    screen = Screen(as_json=as_json)
+    with _logging_to(directory):
+        ending = jobs.explore(directory, workspace, screen, out)
+    _finish(ending)
+
+
+@app.command()
+def resume(fleet: Fleet = None, out: Out = None, directory: Dir = jobs.DEFAULT_DIR, as_json: Json = False) -> None:
+    """Have what was interrupted go on where it stopped: one fleet, or all."""
+    screen = Screen(as_json=as_json)
+    with reading(directory) as queries:
+        fleet_ids = [queries.resolve_fleet(fleet)] if fleet else queries.open_fleets()
+    with _logging_to(directory):
+        ending = jobs.resume(directory, fleet_ids, screen, out)
+    _finish(ending)
+
+
+def _finish(ending: jobs.Ending) -> None:
+    if ending.signal is not None:
+        raise typer.Exit(128 + ending.signal)
+    raise typer.Exit(OK if ending.is_complete else UNFINISHED)
+
+
+# --- looking ---------------------------------------------------------------------------------
+
+
+@app.command()
+def fleets(
+    status: Annotated[str | None, typer.Option(help="Only fleets in this state.")] = None,
+    query: Annotated[str, typer.Option(help="Only fleets with this in id, name or goal.")] = "",
+    limit: Annotated[int, typer.Option(help="How many at once, at most 1,000.")] = 50,
+    cursor: Annotated[str | None, typer.Option(help="Go on behind this fleet.")] = None,
+    archived: Annotated[bool, typer.Option("--archived", help="Archived fleets too.")] = False,
+    directory: Dir = jobs.DEFAULT_DIR,
+    as_json: Json = False,
+) -> None:
+    """List fleets, newest first."""
+    screen = Screen(as_json=as_json)
+    with reading(directory) as queries:
+        found, next_cursor = queries.fleets(status, query, limit, cursor, archived)
+        if as_json:
+            screen.json(FleetList(tuple(found), next_cursor, queries.position()))
+        else:
+            screen.fleets(found, next_cursor)
+
+
+@app.command()
+def status(fleet: Fleet = None, directory: Dir = jobs.DEFAULT_DIR, as_json: Json = False) -> None:
+    """Show a fleet and its agents."""
+    screen = Screen(as_json=as_json)
+    with reading(directory) as queries:
+        fleet_id = _fleet_id(queries, fleet)
+        row, agents = queries.fleet(fleet_id), queries.agents(fleet_id)
+        if as_json:
+            screen.json(FleetStatus(row, tuple(agents), queries.position()))
+            return
+        screen.status(row, agents)
+        if row.status == "interrupted":
+            screen.say(f"It is interrupted: fleetlog resume {fleet_id}{jobs.dir_option(directory)} goes on.", "magenta")
+
+
+@app.command()
+def results(fleet: Fleet = None, directory: Dir = jobs.DEFAULT_DIR, as_json: Json = False) -> None:
+    """Show what a fleet's agents gave as their results, its report last."""
+    screen = Screen(as_json=as_json)
+    with reading(directory) as queries:
+        fleet_id = _fleet_id(queries, fleet)
+        found = queries.results(fleet_id)
+        if as_json:
+            screen.json({"fleet_id": fleet_id, "results": found, "position": queries.position()})
+        else:
+            screen.results(found)
+
+
+@app.command()
+def timeline(
+    fleet: Fleet = None,
+    after: Annotated[int, typer.Option(help="Only events behind this log position.")] = 0,
+    limit: Annotated[int, typer.Option(help="At most this many events.")] = 1_000,
+    directory: Dir = jobs.DEFAULT_DIR,
+    as_json: Json = False,
+) -> None:
+    """Show what happened in a fleet, one line an event."""
+    screen = Screen(as_json=as_json)
+    with reading(directory) as queries:
+        entries = queries.timeline(_fleet_id(queries, fleet), after, limit)
+        if as_json:
+            screen.json({"entries": entries, "position": queries.position()})
+        else:
+            screen.timeline(entries)
+
+
+@app.command()
+def inbox(
+    agent: Annotated[str, typer.Argument(metavar="AGENT", help="An agent's id, or its name in the fleet.")],
+    fleet: Annotated[str | None, typer.Option(help="The fleet, if AGENT is a name. The newest if left out.")] = None,
+    all_messages: Annotated[bool, typer.Option("--all", help="Acknowledged messages too.")] = False,
+    directory: Dir = jobs.DEFAULT_DIR,
+    as_json: Json = False,
+) -> None:
+    """Show an agent's messages, oldest first."""
+    screen = Screen(as_json=as_json)
+    with reading(directory) as queries:
+        agent_id = _agent_id(queries, agent, fleet)
+        messages = queries.inbox(agent_id, all=all_messages)
+        if as_json:
+            screen.json(InboxReply(tuple(messages), queries.position()))
+        else:
+            screen.inbox(messages)
+
+
+@app.command("help-requests")
+def help_requests(
+    fleet: Fleet = None,
+    all_requests: Annotated[bool, typer.Option("--all", help="Answered and closed ones too.")] = False,
+    directory: Dir = jobs.DEFAULT_DIR,
+    as_json: Json = False,
+) -> None:
+    """List what agents ask a person for, in one fleet or all."""
+    screen = Screen(as_json=as_json)
+    with reading(directory) as queries:
+        fleet_id = queries.resolve_fleet(fleet) if fleet else None
+        found = queries.help_requests(fleet_id, None if all_requests else "open")
+        if as_json:
+            screen.json(HelpList(tuple(found), queries.position()))
+        else:
+            screen.help_requests(found)
+
+
+@app.command()
+def doubts(fleet: Fleet = None, directory: Dir = jobs.DEFAULT_DIR, as_json: Json = False) -> None:
+    """List steps of which it is not known whether they were done before a crash."""
+    screen = Screen(as_json=as_json)
+    with reading(directory) as queries:
+        found = queries.doubts(queries.resolve_fleet(fleet) if fleet else None)
+        if as_json:
+            screen.json({"doubts": found, "position": queries.position()})
+        else:
+            screen.doubts(found)
+
+
+@app.command()
+def verify(directory: Dir = jobs.DEFAULT_DIR, as_json: Json = False) -> None:
+    """Check that the log is whole: no gap, no changed event, every stream folds."""
+    screen = Screen(as_json=as_json)
+    verdict = audited(directory)
+    if as_json:
+        screen.json(verdict)
+    else:
+        screen.line(f"{verdict.events:,} events in {verdict.streams:,} streams: {'whole' if verdict.ok else 'DAMAGED'}")
+        for finding in verdict.findings:
+            screen.line(f"  {finding}")
+    raise typer.Exit(OK if verdict.ok else UNFINISHED)
+
+
+# --- changing --------------------------------------------------------------------------------
+
+Reason = Annotated[str, typer.Option("--reason", help="Why, for the record.")]
+
+
+@app.command()
+def answer(
+    help_id: Annotated[str, typer.Argument(metavar="HELP", help="The request's id, see help-requests.")],
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="The answer.")],
+    by: Annotated[str, typer.Option(help="Who answers.")] = "operator",
+    directory: Dir = jobs.DEFAULT_DIR,
+    as_json: Json = False,
+) -> None:
+    """Answer an agent's request for help; it goes on with the next resume."""
+    with changing(directory) as runtime:
+        reply = runtime.answer_help(help_id, text, by=by)
+    _changed(Screen(as_json=as_json), reply, f"Answered {help_id}.")
+
+
+@app.command()
+def resolve(
+    agent: Annotated[str, typer.Argument(metavar="AGENT", help="The id of the agent in doubt, see doubts.")],
+    outcome: Annotated[str, typer.Argument(metavar="done|retry", help="It was done; or it is to be made again.")],
+    value: Annotated[str, typer.Option(help="With done: what the step would have returned, as JSON.")] = "null",
+    by: Annotated[str, typer.Option(help="Who decides.")] = "operator",
+    directory: Dir = jobs.DEFAULT_DIR,
+    as_json: Json = False,
+) -> None:
+    """Decide about a step in doubt; its agent goes on with the next resume."""
+    with changing(directory) as runtime:
+        reply = runtime.resolve_doubt(agent, outcome, _json_value(value), by=by)
+    _changed(Screen(as_json=as_json), reply, f"Decided: {outcome}.")
+
+
+@app.command()
+def cancel(fleet: str, reason: Reason = "", directory: Dir = jobs.DEFAULT_DIR, as_json: Json = False) -> None:
+    """End a fleet that is interrupted (of one that runs, end the process that runs it first)."""
+    with changing(directory) as runtime:
+        fleet_id = runtime.resolve_fleet(fleet)
+        reply = runtime.cancel_fleet(fleet_id, reason)
+        runtime.collect_results(fleet_id, wait_s=10)  # its agents are told, and end
+    _changed(Screen(as_json=as_json), reply, f"Cancelled {fleet_id}.")
+
+
+@app.command()
+def archive(fleet: str, reason: Reason = "", directory: Dir = jobs.DEFAULT_DIR, as_json: Json = False) -> None:
+    """Hide an ended fleet from lists; the log keeps everything."""
+    with changing(directory) as runtime:
+        fleet_id = runtime.resolve_fleet(fleet)
+        reply = runtime.archive_fleet(fleet_id, reason)
+    _changed(Screen(as_json=as_json), reply, f"Archived {fleet_id}.")
+
+
+def _changed(screen: Screen, reply: Any, said: str) -> None:
+    if screen.as_json:
+        screen.json(reply)
+    else:
+        screen.line(said)
+
+
+# --- arguments -------------------------------------------------------------------------------
+
+
+def _fleet_id(queries: Queries, fleet: str | None) -> str:
+    if fleet is not None:
+        return queries.resolve_fleet(fleet)
+    newest, _ = queries.fleets(limit=1)
+    if not newest:
+        raise NotFound("there is no fleet yet: begin with fleetlog run explore --workspace PATH")
+    return newest[0].id
+
+
+def _agent_id(queries: Queries, agent: str, fleet: str | None) -> str:
+    return agent if agent.startswith("agent-") else agent_id_for(_fleet_id(queries, fleet), agent)
+
+
+def _json_value(text: str) -> Any:
+    try:
+        return msgspec.json.decode(text.encode())
+    except msgspec.DecodeError as error:
+        raise InvalidArgument(f"'--value' must be JSON: {error}") from error
+
+
+# --- the process -----------------------------------------------------------------------------
+
+
+@contextmanager
+def _logging_to(directory: str) -> Iterator[None]:
+    """What the runtime and failing brains log goes to a file beside the log, not between the lines of the view."""
+    handler = logging.FileHandler(Path(directory) / "fleetlog.log", delay=True)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    logger = logging.getLogger("fleetlog")
+    logger.setLevel(logging.INFO)
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        handler.close()
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The `fleetlog` command; exits with a code (see the module)."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    logging.raiseExceptions = False  # a log file that cannot be written is no reason for a traceback
+    logging.getLogger("fleetlog").addHandler(logging.NullHandler())
+    try:
+        app(words, prog_name="fleetlog")
+    except FleetlogError as error:
+        Screen(as_json="--json" in words).error(error)
+        sys.exit(_exit_code(error))
+    except Exception as error:  # the last door: people get a line, not a traceback
+        if os.environ.get("FLEETLOG_DEBUG"):
+            raise
+        said = f"this is a defect of fleetlog: {type(error).__name__}: {error} (with FLEETLOG_DEBUG=1: the traceback)"
+        Screen(as_json="--json" in words).error(said)
+        sys.exit(BUG)
+
+
+def _exit_code(error: FleetlogError) -> int:
+    match error:
+        case InvalidArgument():
+            return USAGE
+        case Fault():
+            return FAULT
+        case _:
+            return REFUSED
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,197 @@
+"""Fleets run in the foreground: begun or resumed, watched to their end, their reports shown and kept.
+
+A report is an agent's result that has a `report` (Markdown). It is printed, and kept in the runtime
+directory as `reports/FLEET.md`.
+"""
+
+import os
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from msgspec import Struct
+
+from fleetlog.domain.errors import InvalidArgument, NotAllowed, StoreFault
+from fleetlog.domain.values import FLEET_ENDED
+from fleetlog.runtime.assembly import directory_path
+from fleetlog.runtime.console import Screen, agents_table, counted, duration, report_of
+from fleetlog.runtime.host import Runtime
+from fleetlog.runtime.live import Watched, interruptible, watch
+from fleetlog.runtime.replies import FleetStatus, Results
+from fleetlog.runtime.scenarios.explore.spec import explore_spec
+
+__all__ = ["DEFAULT_DIR", "Ending", "dir_option", "explore", "resume"]
+
+DEFAULT_DIR = ".fleetlog"
+
+
+class Ending(Struct, frozen=True):
+    """`is_complete`: every fleet is. `signal`: the one that ended the watching, if one did."""
+
+    is_complete: bool
+    signal: int | None = None
+
+
+class FleetOutcome(Struct, frozen=True):
+    """What `--json` says of a fleet that was run: how it ended, and where its report lies."""
+
+    fleet_id: str
+    status: str
+    report: str | None
+    results: Results
+
+
+def explore(directory: str, workspace: str, screen: Screen, out: str | None) -> Ending:
+    """Run the explore fleet on `workspace`. Raises `InvalidArgument` before anything is recorded."""
+    folder = _folder(workspace)
+    _check_out(out)
+    with interruptible() as interrupt, Runtime.open(directory, recover=False) as runtime:
+        others = len(runtime.list_fleets(status="running", limit=1_000).fleets)
+        before = runtime.position
+        fleet_id = runtime.spawn_fleet(explore_spec(str(folder))).fleet_id
+        screen.say(f"{fleet_id} explores {folder}", "dim")
+        watched = watch(runtime, [fleet_id], screen, interrupt, before)
+        if others:
+            screen.say(
+                f"Interrupted here before: {counted(others, 'fleet')}. To go on: fleetlog resume{dir_option(directory)}",
+                "magenta",
+            )
+        return _concluded(runtime, watched, screen, directory, out, interrupt.signal)
+
+
+def resume(directory: str, fleet_ids: Sequence[str], screen: Screen, out: str | None) -> Ending:
+    """Have these fleets go on. What cannot go on here is said, and does not keep the others."""
+    _check_out(out)
+    with interruptible() as interrupt, Runtime.open(directory, recover=False) as runtime:
+        before = runtime.position
+        going = [
+            fleet_id for fleet_id in fleet_ids if _recovered(runtime, fleet_id, screen, is_only=len(fleet_ids) == 1)
+        ]
+        if not going:
+            if screen.as_json:
+                screen.json({"fleets": []})
+            elif not fleet_ids:
+                screen.line("Nothing is interrupted.")
+            return Ending(is_complete=not fleet_ids)
+        for fleet_id in going:
+            screen.say(f"{fleet_id} goes on", "dim")
+        watched = watch(runtime, going, screen, interrupt, before)
+        ending = _concluded(runtime, watched, screen, directory, out, interrupt.signal)
+        return Ending(ending.is_complete and len(going) == len(fleet_ids), ending.signal)
+
+
+def _recovered(runtime: Runtime, fleet_id: str, screen: Screen, *, is_only: bool) -> bool:
+    try:
+        runtime.recover(fleet_id)
+    except (InvalidArgument, NotAllowed) as error:
+        if is_only:
+            raise
+        screen.error(error)
+        return False
+    return True
+
+
+def _concluded(
+    runtime: Runtime, watched: Watched, screen: Screen, directory: str, out: str | None, signal: int | None
+) -> Ending:
+    """Say how it ended, print and keep the reports of the fleets that have one."""
+    outcomes = [_kept(runtime, fleet, directory) for fleet in watched.fleets]
+    for fleet, outcome in zip(watched.fleets, outcomes, strict=True):
+        screen.err.print(agents_table(fleet.agents[:50]))
+        took = duration(watched.elapsed_s)
+        messages = counted(watched.messages, "message") if len(watched.fleets) == 1 else ""
+        screen.say(", ".join(filter(None, (f"{fleet.fleet.id} is {_state(fleet)}", messages, took))), "bold")
+        report = _report(outcome.results)
+        if report is not None and not screen.as_json:
+            screen.line()
+            screen.markdown(report)
+            screen.say(f"\nThe report is kept in {outcome.report}", "dim")
+        if report is not None and out is not None:
+            _write(Path(out), report)
+    if screen.as_json:
+        screen.json(outcomes[0] if len(outcomes) == 1 else {"fleets": outcomes})
+    if not watched.is_over:
+        _say_how_to_go_on(runtime, watched, screen, directory)
+    complete = watched.is_over and all(fleet.fleet.status in ("complete", "running") for fleet in watched.fleets)
+    return Ending(complete, None if watched.is_over else signal)
+
+
+def _state(fleet: FleetStatus) -> str:
+    status = fleet.fleet.status
+    reason = f" ({fleet.fleet.reason})" if fleet.fleet.reason else ""
+    return ("unfinished" if status not in FLEET_ENDED else status.replace("_", " ")) + reason
+
+
+def _kept(runtime: Runtime, fleet: FleetStatus, directory: str) -> FleetOutcome:
+    results = runtime.collect_results(fleet.fleet.id)
+    report = _report(results)
+    path = directory_path(directory)
+    kept = None
+    if report is not None and path is not None:
+        kept = path / "reports" / f"{fleet.fleet.id}.md"
+        _write(kept, report)
+    return FleetOutcome(fleet.fleet.id, fleet.fleet.status, _shown(kept), results)
+
+
+def _shown(path: Path | None) -> str | None:
+    """The path as short as it can be said from here."""
+    if path is None:
+        return None
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def _report(results: Results) -> str | None:
+    return next((report for result in results.results if (report := report_of(result)) is not None), None)
+
+
+def _write(path: Path, text: str) -> None:
+    """Whole or not at all."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(path.name + ".new")
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        raise StoreFault(f"the report cannot be written to {path}: {error.strerror}; `results` shows it") from error
+
+
+def _say_how_to_go_on(runtime: Runtime, watched: Watched, screen: Screen, directory: str) -> None:
+    option = dir_option(directory)
+    if watched.needs_person:
+        for fleet in watched.fleets:
+            for request in runtime.help_requests(fleet.fleet.id, "open").requests:
+                screen.say(f"A person is asked: {request.blocker}")
+                screen.say(f"  fleetlog answer {request.help_id} TEXT{option}")
+            for doubt in runtime.doubts(fleet.fleet.id):
+                screen.say(f"Was step '{doubt.name}' of {doubt.agent_id} done?")
+                screen.say(f"  fleetlog resolve {doubt.agent_id} done{option}   or   retry")
+    only = f" {watched.fleets[0].fleet.id}" if len(watched.fleets) == 1 else ""
+    screen.say(f"Nothing is lost. To go on: fleetlog resume{only}{option}", "magenta")
+
+
+def _folder(workspace: str) -> Path:
+    path = Path(workspace).expanduser().absolute()
+    try:
+        if not path.exists():
+            raise InvalidArgument(f"'--workspace' must be a folder: {path} is not there")
+        if not path.is_dir():
+            raise InvalidArgument(f"'--workspace' must be a folder: {path} is a file")
+        os.listdir(path)
+    except (OSError, ValueError) as error:
+        raise InvalidArgument(f"'--workspace' must be a folder that can be read: {path}: {error}") from error
+    return path
+
+
+def _check_out(out: str | None) -> None:
+    """A report nobody can write should be known before the work, not after."""
+    if out is None:
+        return
+    path = Path(out)
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        raise InvalidArgument(f"'--out' must be a file in a folder that is there, got {out}")
+
+
+def dir_option(directory: str) -> str:
+    """` --dir DIR` for a command line that is shown to the user; empty where it is not needed."""
+    is_default = directory == DEFAULT_DIR or directory == os.environ.get("FLEETLOG_DIR")
+    return "" if is_default else f" --dir {shlex.quote(directory)}"

@@ -1,0 +1,101 @@
+"""A runtime directory as a short command visits it: to read, or to change one thing.
+
+Reading needs no lock: the views are a file, also while another process runs the fleets, and after it died.
+Only views that are behind a log that nobody owns are brought up to date first, which takes the lock for a moment.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from fleetlog.domain.errors import DirectoryOwned, InvalidArgument, NotFound, StoreFault
+from fleetlog.projections.all import all_projections
+from fleetlog.runtime.artifacts import ArtifactStore
+from fleetlog.runtime.assembly import directory_path
+from fleetlog.runtime.audit import Verdict, verify
+from fleetlog.runtime.host import Runtime, RuntimeConfig
+from fleetlog.runtime.ownership import owner_of
+from fleetlog.runtime.queries import Queries
+from fleetlog.runtime.store import open_store
+from fleetlog.runtime.views import Reader
+
+__all__ = ["audited", "changing", "reading"]
+
+_LOG, _VIEWS, _ARTIFACTS = "log.db", "views.db", "artifacts"
+_NO_BRAINS = RuntimeConfig(workers=0, actor_threads=1)
+
+
+@contextmanager
+def reading(directory: str) -> Iterator[Queries]:
+    """Queries over the directory, whoever owns it. Raises `NotFound` where nothing was ever run."""
+    path = _existing(directory)
+    is_owned = owner_of(path) is not None
+    reader = Reader(path / _VIEWS)
+    try:
+        queries = Queries(reader, ArtifactStore(path / _ARTIFACTS), is_owned=is_owned)
+        if not is_owned and not _is_current(path, queries):
+            is_owned = not _brought_up_to_date(path)
+            queries = Queries(reader, ArtifactStore(path / _ARTIFACTS), is_owned=is_owned)
+        yield queries
+    finally:
+        reader.close()
+
+
+@contextmanager
+def changing(directory: str) -> Iterator[Runtime]:
+    """A runtime that takes commands and starts no brain: what it changes goes on with the next `resume`.
+    Raises `DirectoryOwned` while another process runs the directory's fleets."""
+    with Runtime.open(_existing(directory), config=_NO_BRAINS, recover=False) as runtime:
+        yield runtime
+
+
+def audited(directory: str) -> Verdict:
+    """The verdict on the whole log, also while another process appends to it. Every commit is in the log before it
+    is in the views, so views that are ahead of the log tell of a tail that was cut off."""
+    path = _existing(directory)
+    seen = _views_position(path)
+    with open_store(path / _LOG) as store:
+        head = store.head()
+        verdict = verify(store, head)
+    if seen <= head:
+        return verdict
+    missing = f"the views have seen position {seen}, but the log ends at {head}: its tail was cut off"
+    return Verdict(False, verdict.events, verdict.streams, (*verdict.findings, missing))
+
+
+def _existing(directory: str) -> Path:
+    path = directory_path(directory)
+    if path is None:
+        raise InvalidArgument("'--dir' must be a directory here: a runtime in memory ends with its process")
+    if not (path / _LOG).is_file():
+        raise NotFound(f"there is no log in {path}: nothing was run there. Say where with --dir DIR")
+    return path
+
+
+def _is_current(path: Path, queries: Queries) -> bool:
+    with open_store(path / _LOG) as store:
+        head = store.head()
+    try:
+        return queries.is_current(all_projections(), head)
+    except StoreFault:
+        return False
+
+
+def _brought_up_to_date(path: Path) -> bool:
+    """False when another process has taken the directory in the meantime, and keeps the views itself."""
+    try:
+        with Runtime.open(path, config=_NO_BRAINS, recover=False) as runtime:
+            runtime.list_fleets(limit=1)
+    except DirectoryOwned:
+        return False
+    return True
+
+
+def _views_position(path: Path) -> int:
+    reader = Reader(path / _VIEWS)
+    try:
+        return Queries(reader, ArtifactStore(None), is_owned=True).position()
+    except StoreFault:
+        return 0
+    finally:
+        reader.close()
