@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -30,7 +31,6 @@ OK, UNFINISHED, USAGE, REFUSED, FAULT, BUG = 0, 1, 2, 3, 4, 70
 
 app = typer.Typer(
     name="fleetlog",
-    help="Fleets of agents that survive anything: run them, resume them, see what they did.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -46,9 +46,28 @@ Dir = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, and nothing else.")]
 Fleet = Annotated[
     str | None,
-    typer.Argument(metavar="[FLEET]", help="A fleet's id, or its beginning or end. The newest fleet if left out."),
+    typer.Argument(metavar="FLEET", help="A fleet's id, or its beginning or end. If left out: the newest."),
 ]
+FleetOrAll = Annotated[
+    str | None, typer.Argument(metavar="FLEET", help="A fleet's id, or its beginning or end. If left out: all.")
+]
+OneFleet = Annotated[str, typer.Argument(metavar="FLEET", help="A fleet's id, or its beginning or end.")]
 Out = Annotated[str | None, typer.Option("--out", metavar="FILE", help="Write the report to this file as well.")]
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        Screen().line(f"fleetlog {metadata.version('fleetlog')}")
+        raise typer.Exit(OK)
+
+
+@app.callback()
+def _fleetlog(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Fleets of agents that survive anything: run them, resume them, see what they did."""
 
 
 # --- running ---------------------------------------------------------------------------------
@@ -61,7 +80,7 @@ def explore(
     directory: Dir = jobs.DEFAULT_DIR,
     as_json: Json = False,
 ) -> None:
-    """Three agents look at a code base before a refactor: structure, risks, a plan. Offline; needs no key."""
+    """Three agents look at a code base before a refactor. Offline, without a key."""
     screen = Screen(as_json=as_json)
     with _logging_to(directory):
         ending = jobs.explore(directory, workspace, screen, out)
@@ -69,8 +88,8 @@ def explore(
 
 
 @app.command()
-def resume(fleet: Fleet = None, out: Out = None, directory: Dir = jobs.DEFAULT_DIR, as_json: Json = False) -> None:
-    """Have what was interrupted go on where it stopped: one fleet, or all."""
+def resume(fleet: FleetOrAll = None, out: Out = None, directory: Dir = jobs.DEFAULT_DIR, as_json: Json = False) -> None:
+    """Have interrupted fleets go on where they stopped."""
     screen = Screen(as_json=as_json)
     with reading(directory) as queries:
         fleet_ids = [queries.resolve_fleet(fleet)] if fleet else queries.open_fleets()
@@ -125,7 +144,7 @@ def status(fleet: Fleet = None, directory: Dir = jobs.DEFAULT_DIR, as_json: Json
 
 @app.command()
 def results(fleet: Fleet = None, directory: Dir = jobs.DEFAULT_DIR, as_json: Json = False) -> None:
-    """Show what a fleet's agents gave as their results, its report last."""
+    """Show the agents' results, the report last."""
     screen = Screen(as_json=as_json)
     with reading(directory) as queries:
         fleet_id = _fleet_id(queries, fleet)
@@ -175,12 +194,12 @@ def inbox(
 
 @app.command("help-requests")
 def help_requests(
-    fleet: Fleet = None,
+    fleet: FleetOrAll = None,
     all_requests: Annotated[bool, typer.Option("--all", help="Answered and closed ones too.")] = False,
     directory: Dir = jobs.DEFAULT_DIR,
     as_json: Json = False,
 ) -> None:
-    """List what agents ask a person for, in one fleet or all."""
+    """List what agents ask people for."""
     screen = Screen(as_json=as_json)
     with reading(directory) as queries:
         fleet_id = queries.resolve_fleet(fleet) if fleet else None
@@ -192,8 +211,8 @@ def help_requests(
 
 
 @app.command()
-def doubts(fleet: Fleet = None, directory: Dir = jobs.DEFAULT_DIR, as_json: Json = False) -> None:
-    """List steps of which it is not known whether they were done before a crash."""
+def doubts(fleet: FleetOrAll = None, directory: Dir = jobs.DEFAULT_DIR, as_json: Json = False) -> None:
+    """List steps a crash left in doubt: done or not?"""
     screen = Screen(as_json=as_json)
     with reading(directory) as queries:
         found = queries.doubts(queries.resolve_fleet(fleet) if fleet else None)
@@ -205,7 +224,7 @@ def doubts(fleet: Fleet = None, directory: Dir = jobs.DEFAULT_DIR, as_json: Json
 
 @app.command()
 def verify(directory: Dir = jobs.DEFAULT_DIR, as_json: Json = False) -> None:
-    """Check that the log is whole: no gap, no changed event, every stream folds."""
+    """Check the whole log: gaps, changes, a cut tail."""
     screen = Screen(as_json=as_json)
     verdict = audited(directory)
     if as_json:
@@ -230,7 +249,7 @@ def answer(
     directory: Dir = jobs.DEFAULT_DIR,
     as_json: Json = False,
 ) -> None:
-    """Answer an agent's request for help; it goes on with the next resume."""
+    """Answer a request for help, then resume."""
     with changing(directory) as runtime:
         reply = runtime.answer_help(help_id, text, by=by)
     _changed(Screen(as_json=as_json), reply, f"Answered {help_id}.")
@@ -245,15 +264,15 @@ def resolve(
     directory: Dir = jobs.DEFAULT_DIR,
     as_json: Json = False,
 ) -> None:
-    """Decide about a step in doubt; its agent goes on with the next resume."""
+    """Decide about a step in doubt, then resume."""
     with changing(directory) as runtime:
         reply = runtime.resolve_doubt(agent, outcome, _json_value(value), by=by)
     _changed(Screen(as_json=as_json), reply, f"Decided: {outcome}.")
 
 
 @app.command()
-def cancel(fleet: str, reason: Reason = "", directory: Dir = jobs.DEFAULT_DIR, as_json: Json = False) -> None:
-    """End a fleet that is interrupted (of one that runs, end the process that runs it first)."""
+def cancel(fleet: OneFleet, reason: Reason = "", directory: Dir = jobs.DEFAULT_DIR, as_json: Json = False) -> None:
+    """End a fleet that is interrupted."""
     with changing(directory) as runtime:
         fleet_id = runtime.resolve_fleet(fleet)
         reply = runtime.cancel_fleet(fleet_id, reason)
@@ -262,8 +281,8 @@ def cancel(fleet: str, reason: Reason = "", directory: Dir = jobs.DEFAULT_DIR, a
 
 
 @app.command()
-def archive(fleet: str, reason: Reason = "", directory: Dir = jobs.DEFAULT_DIR, as_json: Json = False) -> None:
-    """Hide an ended fleet from lists; the log keeps everything."""
+def archive(fleet: OneFleet, reason: Reason = "", directory: Dir = jobs.DEFAULT_DIR, as_json: Json = False) -> None:
+    """Hide an ended fleet from lists, not from the log."""
     with changing(directory) as runtime:
         fleet_id = runtime.resolve_fleet(fleet)
         reply = runtime.archive_fleet(fleet_id, reason)

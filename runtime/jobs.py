@@ -52,10 +52,8 @@ def explore(directory: str, workspace: str, screen: Screen, out: str | None) -> 
         screen.say(f"{fleet_id} explores {folder}", "dim")
         watched = watch(runtime, [fleet_id], screen, interrupt, before)
         if others:
-            screen.say(
-                f"Interrupted here before: {counted(others, 'fleet')}. To go on: fleetlog resume{dir_option(directory)}",
-                "magenta",
-            )
+            said = f"Interrupted here before: {counted(others, 'fleet')}. To go on: fleetlog resume"
+            screen.say(said + dir_option(directory), "magenta")
         return _concluded(runtime, watched, screen, directory, out, interrupt.signal)
 
 

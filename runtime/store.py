@@ -72,7 +72,12 @@ class LogSubscription(Subscription[ApplicationRecorder]):
         return batch
 
     def _pull(self, limit: int) -> Sequence[Notification]:
-        batch = self._recorder.select_notifications(self.position, limit, topics=self._topics, inclusive_of_start=False)
+        try:
+            batch = self._recorder.select_notifications(
+                self.position, limit, topics=self._topics, inclusive_of_start=False
+            )
+        except (PersistenceError, sqlite3.Error, TypeError, ValueError) as error:
+            raise StoreFault(f"the log cannot be read behind position {self.position}: {error}") from error
         if batch:
             self.position = batch[-1].id
         return batch
