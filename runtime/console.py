@@ -18,15 +18,7 @@ from rich.text import Text
 
 from fleetlog.domain.errors import FleetlogError
 from fleetlog.domain.values import agent_name_of
-from fleetlog.runtime.queries import (
-    AgentRow,
-    DoubtRow,
-    FleetRow,
-    HelpRow,
-    InboxMessage,
-    ResultRow,
-    TimelineEntry,
-)
+from fleetlog.runtime.rows import AgentRow, DoubtRow, FleetRow, HelpRow, InboxMessage, ResultRow, TimelineEntry
 
 __all__ = ["STYLES", "Screen", "agents_table", "clock_time", "counted", "duration", "plain", "report_of"]
 

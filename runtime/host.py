@@ -14,8 +14,6 @@ told is committed. Errors are `Refused` (nothing was recorded) or `Fault`.
 import itertools
 import os
 import secrets
-import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self, TypeVar
 
@@ -23,10 +21,9 @@ import msgspec
 
 from fleetlog.domain import checks
 from fleetlog.domain import commands as c
-from fleetlog.domain.errors import InvalidArgument, NotAllowed, NotFound, RuntimeClosed
+from fleetlog.domain.errors import InvalidArgument, NotAllowed
 from fleetlog.domain.values import (
     AGENT_ENDED,
-    FLEET_ENDED,
     OPERATOR,
     AgentSpec,
     Artifact,
@@ -38,26 +35,19 @@ from fleetlog.domain.values import (
     fleet_id_of,
     stamp_of,
 )
-from fleetlog.runtime import mail
+from fleetlog.runtime import arguments, mail
 from fleetlog.runtime.assembly import Assembly, RuntimeConfig, directory_path
-from fleetlog.runtime.audit import Verdict, verify
 from fleetlog.runtime.brains.function import Brain
 from fleetlog.runtime.brains.result_schema import check_schema
 from fleetlog.runtime.calls import Call, Calls
 from fleetlog.runtime.clock import Clock, SystemClock
 from fleetlog.runtime.engine import CallKey, Request
 from fleetlog.runtime.journal import Receipt
-from fleetlog.runtime.queries import DoubtRow, TimelineEntry
+from fleetlog.runtime.questions import Questions
 from fleetlog.runtime.replies import (
     AckReply,
-    AgentList,
-    FleetList,
     FleetReply,
-    FleetStatus,
-    HelpList,
     HelpReply,
-    InboxReply,
-    Results,
     SendReply,
     SpawnReply,
 )
@@ -67,16 +57,15 @@ from fleetlog.runtime.store import EventStore
 __all__ = ["Runtime", "RuntimeConfig"]
 
 R = TypeVar("R", bound=msgspec.Struct)
-Typed = TypeVar("Typed", bound=msgspec.Struct)
 
 
-class Runtime:
+class Runtime(Questions):
     """One event log, its actors and its workers. Make it with `Runtime.open`."""
 
     def __init__(self, parts: Assembly, config: RuntimeConfig) -> None:
-        self._parts, self.config = parts, config
+        super().__init__(parts)
+        self.config = config
         self._calls = Calls(parts.engine.store)
-        self._closed = threading.Event()
         self._message_stem = f"message-{secrets.token_hex(8)}-"
         self._message_numbers = itertools.count(1)
 
@@ -127,20 +116,20 @@ class Runtime:
 
     def spawn_fleet(self, spec: FleetSpec, *, idempotency_key: str | None = None) -> SpawnReply:
         """Spawn a fleet and all its agents, in one commit; they start at once."""
-        spec = _typed(spec, FleetSpec, "spec")
+        spec = arguments.typed(spec, FleetSpec, "spec")
         for agent in spec.agents:
             self._check_runnable(agent)
         command = c.SpawnFleet(spec, self.config.max_agents)
-        fleet_id = f"fleet-{_new_stamp()}"
+        fleet_id = f"fleet-{arguments.new_stamp()}"
         return self._change("spawn_fleet", fleet_id, command, spec, SpawnReply, _spawned, idempotency_key)
 
     def attach_agent(self, fleet_id: str, spec: AgentSpec, *, idempotency_key: str | None = None) -> SpawnReply:
         """Add an agent to a fleet that is running; it starts at once."""
-        spec = _typed(spec, AgentSpec, "spec")
+        spec = arguments.typed(spec, AgentSpec, "spec")
         self._check_runnable(spec)
         command = c.AttachAgent(spec, self.config.max_agents)
-        arguments = (_fleet_id(fleet_id), spec)
-        return self._change("attach_agent", fleet_id, command, arguments, SpawnReply, _spawned, idempotency_key)
+        given = (arguments.fleet_id(fleet_id), spec)
+        return self._change("attach_agent", fleet_id, command, given, SpawnReply, _spawned, idempotency_key)
 
     def set_fleet_timeout(self, fleet_id: str, timeout_s: float, *, idempotency_key: str | None = None) -> FleetReply:
         """Change a running fleet's timeout: seconds of runtime uptime since it was spawned."""
@@ -149,22 +138,22 @@ class Runtime:
 
     def cancel_fleet(self, fleet_id: str, reason: str = "", *, idempotency_key: str | None = None) -> FleetReply:
         """End a fleet now: what runs is stopped, child processes included."""
-        return self._change_fleet("cancel_fleet", fleet_id, c.CancelFleet(_reason(reason)), idempotency_key)
+        return self._change_fleet("cancel_fleet", fleet_id, c.CancelFleet(arguments.reason(reason)), idempotency_key)
 
     def close_fleet(self, fleet_id: str, reason: str = "", *, idempotency_key: str | None = None) -> FleetReply:
         """Let a fleet that is kept open end with its last agent; no agent can be attached any more."""
-        return self._change_fleet("close_fleet", fleet_id, c.CloseFleet(_reason(reason)), idempotency_key)
+        return self._change_fleet("close_fleet", fleet_id, c.CloseFleet(arguments.reason(reason)), idempotency_key)
 
     def archive_fleet(self, fleet_id: str, reason: str = "", *, idempotency_key: str | None = None) -> FleetReply:
         """Hide an ended fleet from lists; the log keeps everything."""
-        return self._change_fleet("archive_fleet", fleet_id, c.ArchiveFleet(_reason(reason)), idempotency_key)
+        return self._change_fleet("archive_fleet", fleet_id, c.ArchiveFleet(arguments.reason(reason)), idempotency_key)
 
     def recover(self, fleet_id: str) -> FleetReply:
         """Have a fleet go on that was interrupted before this runtime was opened with `recover=False`; one
         that goes on already is not disturbed. Raises `InvalidArgument` when a brain it needs is not known
         here, `NotAllowed` when nothing in it is left to do."""
         position = self._catch_up()
-        fleet = self._parts.queries.fleet(_fleet_id(fleet_id))
+        fleet = self._parts.queries.fleet(arguments.fleet_id(fleet_id))
         if fleet_id not in self._parts.queries.open_fleets():
             raise NotAllowed(f"Fleet {fleet_id} is {fleet.status}: nothing in it is left to do")
         for agent in self._parts.queries.agents(fleet_id):
@@ -177,7 +166,7 @@ class Runtime:
 
     def cancel_agent(self, agent_id: str, reason: str = "", *, idempotency_key: str | None = None) -> FleetReply:
         """End one agent now; its fleet goes on."""
-        return self._change_agent("cancel_agent", agent_id, c.CancelAgent(_reason(reason)), idempotency_key)
+        return self._change_agent("cancel_agent", agent_id, c.CancelAgent(arguments.reason(reason)), idempotency_key)
 
     def submit_result(self, agent_id: str, output: Any, *, idempotency_key: str | None = None) -> FleetReply:
         """Give the result of an agent without a brain, worked from outside."""
@@ -253,20 +242,15 @@ class Runtime:
         wanted = tuple(checks.text("skills", skill, empty=False) for skill in skills)
         return self._send("alert", fleet_id, message, "*", idempotency_key, wanted)
 
-    def inbox(self, agent_id: str, *, since: int | None = None, all: bool = False) -> InboxReply:
-        """An agent's messages that are not acknowledged (or all), oldest first."""
-        position = self._catch_up()
-        return InboxReply(tuple(self._parts.queries.inbox(agent_id, since, all=all)), position)
-
     def ack(self, agent_id: str, message_id: str, *, idempotency_key: str | None = None) -> AckReply:
         """Take a message out of an agent's inbox; acknowledging twice changes nothing."""
         command = c.AcknowledgeMessage(checks.identifier("message_id", message_id))
-        arguments = (_agent_id(agent_id), message_id)
+        given = (arguments.agent_id(agent_id), message_id)
         return self._change(
             "ack",
             agent_id,
             command,
-            arguments,
+            given,
             AckReply,
             lambda known: AckReply(bool(known)),
             idempotency_key,
@@ -289,14 +273,14 @@ class Runtime:
         checks.text("attempted", attempted)
         if deadline is not None:
             checks.integer("deadline", deadline)
-        help_id = f"help-{stamp_of(_agent_id(agent_id))}-{secrets.token_hex(4)}"
+        help_id = f"help-{stamp_of(arguments.agent_id(agent_id))}-{secrets.token_hex(4)}"
         command = c.RequestHelp(help_id, blocker, attempted, deadline)
-        arguments = (agent_id, blocker, attempted, deadline)
+        given = (agent_id, blocker, attempted, deadline)
         return self._change(
             "request_help",
             agent_id,
             command,
-            arguments,
+            given,
             HelpReply,
             lambda _: HelpReply(help_id),
             idempotency_key,
@@ -319,119 +303,24 @@ class Runtime:
             idempotency_key,
         )
 
-    def help_requests(self, fleet_id: str | None = None, status: str | None = None) -> HelpList:
-        """Requests for help: `open`, `answered`, `closed` or all."""
-        position = self._catch_up()
-        return HelpList(tuple(self._parts.queries.help_requests(fleet_id, status)), position)
-
-    def doubts(self, fleet_id: str | None = None) -> tuple[DoubtRow, ...]:
-        """Steps of which it is not known whether they were done, waiting for `resolve_doubt`."""
-        self._catch_up()
-        return tuple(self._parts.queries.doubts(fleet_id))
-
-    # --- queries -----------------------------------------------------------------------------
-
-    def fleet_status(self, fleet_id: str) -> FleetStatus:
-        """A fleet and its agents; raises `NotFound`."""
-        position = self._catch_up()
-        return FleetStatus(self._parts.queries.fleet(fleet_id), tuple(self._parts.queries.agents(fleet_id)), position)
-
-    def list_fleets(
-        self,
-        *,
-        status: str | None = None,
-        query: str = "",
-        limit: int = 50,
-        cursor: str | None = None,
-        archived: bool = False,
-    ) -> FleetList:
-        """Fleets, newest first; `query` is looked for in id, name and goal; archived ones only if asked."""
-        position = self._catch_up()
-        fleets, next_cursor = self._parts.queries.fleets(status, query, limit, cursor, archived)
-        return FleetList(tuple(fleets), next_cursor, position)
-
-    def list_agents(self, fleet_id: str) -> AgentList:
-        """The agents of a fleet, in the order they were spawned."""
-        position = self._catch_up()
-        self._parts.queries.fleet(fleet_id)
-        return AgentList(tuple(self._parts.queries.agents(fleet_id)), position)
-
-    def collect_results(self, fleet_id: str, wait_s: float = 0.0) -> Results:
-        """How the fleet's agents have ended. Waits up to `wait_s` seconds until the fleet ends (a fleet that
-        is kept open: until none of its agents is left to end)."""
-        checks.seconds("wait_s", wait_s, zero=True)
-        deadline = time.monotonic() + wait_s
-        position = self._catch_up()
-        while True:
-            fleet = self._parts.queries.fleet(fleet_id)
-            results = self._parts.queries.results(fleet_id)
-            remaining = deadline - time.monotonic()
-            if len(results) >= fleet.agent_count and (fleet.keep_open or fleet.status in FLEET_ENDED):
-                break
-            if remaining <= 0 or self._closed.is_set():
-                break
-            position = self._parts.projector.wait_past(position, min(remaining, 1.0))
-        delivered = sum(1 for result in results if result.status == "complete")
-        return Results(
-            fleet_id=fleet_id,
-            status=fleet.status,
-            total=fleet.agent_count,
-            delivered=delivered,
-            lost=len(results) - delivered,
-            still_running=fleet.agent_count - len(results),
-            results=tuple(results),
-            position=position,
-        )
-
-    def timeline(
-        self, fleet_id: str | None = None, *, after: int = 0, limit: int = 200, wait_s: float = 0.0
-    ) -> tuple[TimelineEntry, ...]:
-        """Events behind a log position, one line each; waits up to `wait_s` for the first."""
-        position = self._catch_up()
-        if fleet_id is not None:
-            self._parts.queries.fleet(fleet_id)
-        entries = self._parts.queries.timeline(fleet_id, after, limit)
-        deadline = time.monotonic() + checks.seconds("wait_s", wait_s, zero=True)
-        while not entries and time.monotonic() < deadline and not self._closed.is_set():
-            position = self._parts.projector.wait_past(position, min(1.0, deadline - time.monotonic()))
-            entries = self._parts.queries.timeline(fleet_id, after, limit)
-        return tuple(entries)
-
-    def resolve_fleet(self, prefix: str) -> str:
-        """The one fleet whose id begins with `prefix` (with or without `fleet-`)."""
-        self._catch_up()
-        return self._parts.queries.resolve_fleet(prefix)
-
-    def verify_ledger(self) -> Verdict:
-        """Read the whole log and check that every stream is contiguous, chained and folds."""
-        self._check_open()
-        return verify(self._parts.engine.store)
+    # --- artifacts ---------------------------------------------------------------------------
 
     def store_artifact(self, content: str | bytes) -> Artifact:
         """Store something large; messages and results can name it by its SHA-256."""
         self._check_open()
         return self._parts.engine.artifacts.put(content.encode() if isinstance(content, str) else content)
 
-    def artifact(self, sha256: str) -> bytes:
-        """The content of an artifact."""
-        return self._parts.engine.artifacts.get(sha256)
-
-    @property
-    def position(self) -> int:
-        """The log position of the last event this runtime has committed."""
-        return self._parts.engine.journal.position
-
     # --- a command's way ---------------------------------------------------------------------
 
     def _change_fleet(
         self, operation: str, fleet_id: str, command: c.FleetCommand, idempotency_key: str | None
     ) -> FleetReply:
-        arguments = (_fleet_id(fleet_id), command)
+        given = (arguments.fleet_id(fleet_id), command)
         return self._change(
             operation,
             fleet_id,
             command,
-            arguments,
+            given,
             FleetReply,
             lambda _: FleetReply(fleet_id),
             idempotency_key,
@@ -440,13 +329,13 @@ class Runtime:
     def _change_agent(
         self, operation: str, agent_id: str, command: c.AgentCommand, idempotency_key: str | None
     ) -> FleetReply:
-        fleet_id = fleet_id_of(_agent_id(agent_id))
-        arguments = (agent_id, command)
+        fleet_id = fleet_id_of(arguments.agent_id(agent_id))
+        given = (agent_id, command)
         return self._change(
             operation,
             agent_id,
             command,
-            arguments,
+            given,
             FleetReply,
             lambda _: FleetReply(fleet_id),
             idempotency_key,
@@ -457,7 +346,7 @@ class Runtime:
         operation: str,
         stream_id: str,
         command: c.AgentCommand | c.FleetCommand,
-        arguments: object,
+        given: object,
         reply_type: type[R],
         seal: Callable[[Any], R],
         idempotency_key: str | None,
@@ -471,7 +360,7 @@ class Runtime:
             return self._replied(future, seal)
 
         self._check_open()
-        reply, _ = self._calls.once(Call(operation, arguments, reply_type, make, seal), idempotency_key)
+        reply, _ = self._calls.once(Call(operation, given, reply_type, make, seal), idempotency_key)
         return reply
 
     def _send(
@@ -483,7 +372,7 @@ class Runtime:
         idempotency_key: str | None,
         skills: tuple[str, ...] = (),
     ) -> SendReply:
-        _fleet_id(fleet_id)
+        arguments.fleet_id(fleet_id)
         checks.identifier("from_agent_id", message.sender)
         checks.identifier("to_agent_id", to)
         mail.check_message(message)
@@ -494,8 +383,8 @@ class Runtime:
             return self._replied(future, _sent)
 
         self._check_open()
-        arguments = (fleet_id, to, msgspec.structs.replace(message, id=""), skills)
-        reply, repeated = self._calls.once(Call(operation, arguments, SendReply, make, _sent), idempotency_key)
+        given = (fleet_id, to, msgspec.structs.replace(message, id=""), skills)
+        reply, repeated = self._calls.once(Call(operation, given, SendReply, make, _sent), idempotency_key)
         if not repeated:
             return reply
         position = self._catch_up()
@@ -517,46 +406,11 @@ class Runtime:
         """Unique: no two runtimes have the same stem, and this one counts."""
         return f"{self._message_stem}{next(self._message_numbers)}"
 
-    def _catch_up(self) -> int:
-        self._check_open()
-        return self._parts.catch_up()
-
-    def _check_open(self) -> None:
-        if self._closed.is_set():
-            raise RuntimeClosed("the runtime is closed; open it again")
-
     def _check_runnable(self, spec: AgentSpec) -> None:
         if spec.brain:
             self._parts.engine.brains.find(spec.brain)
         if spec.result_schema is not None:
             check_schema(spec.result_schema)
-
-
-def _fleet_id(fleet_id: object) -> str:
-    checked = checks.identifier("fleet_id", fleet_id)
-    if not checked.startswith("fleet-"):
-        raise NotFound(f"Fleet {checked} not found")
-    return checked
-
-
-def _agent_id(agent_id: object) -> str:
-    checked = checks.identifier("agent_id", agent_id)
-    if not checked.startswith("agent-") or not stamp_of(checked):
-        raise NotFound(f"No such agent: {checked}")
-    return checked
-
-
-def _reason(reason: object) -> str:
-    return checks.text("reason", reason, max_chars=2_000)
-
-
-def _new_stamp() -> str:
-    """A moment, sortable to about a millisecond, and noise: `261123-014647-k3f2q7`."""
-    symbols = "23456789abcdefghjkmnpqrstuvwxyz"
-    seconds, rest_ns = divmod(time.time_ns(), 1_000_000_000)
-    high, low = divmod(rest_ns * len(symbols) ** 2 // 1_000_000_000, len(symbols))
-    noise = "".join(secrets.choice(symbols) for _ in range(4))
-    return f"{time.strftime('%y%m%d-%H%M%S', time.gmtime(seconds))}-{symbols[high]}{symbols[low]}{noise}"
 
 
 def _spawned(outcome: Any) -> SpawnReply:
@@ -565,11 +419,3 @@ def _spawned(outcome: Any) -> SpawnReply:
 
 def _sent(outcome: Any) -> SendReply:
     return SendReply(outcome.message_id, outcome.recipients, dict.fromkeys(outcome.recipients, "queued"))
-
-
-def _typed(value: object, wanted: type[Typed], field: str) -> Typed:
-    """The value, with every field's type checked: structs made in Python are not checked by themselves."""
-    try:
-        return msgspec.convert(msgspec.to_builtins(value), wanted, strict=True)
-    except (msgspec.ValidationError, TypeError, RecursionError, UnicodeError) as error:
-        raise InvalidArgument(f"'{field}' must be a {wanted.__name__}: {error}") from error

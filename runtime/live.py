@@ -20,8 +20,8 @@ from rich.text import Text
 from fleetlog.domain.values import AGENT_ENDED, FLEET_ENDED, agent_name_of
 from fleetlog.runtime.console import STYLES, Screen, agents_table, counted, duration, plain
 from fleetlog.runtime.host import Runtime
-from fleetlog.runtime.queries import AgentRow, TimelineEntry
 from fleetlog.runtime.replies import FleetStatus
+from fleetlog.runtime.rows import AgentRow, TimelineEntry
 
 __all__ = ["Interrupt", "Watched", "interruptible", "watch"]
 

@@ -11,129 +11,21 @@ from fleetlog.domain.errors import InvalidArgument, NotFound
 from fleetlog.domain.values import Stored
 from fleetlog.projections.projection import Projection
 from fleetlog.runtime.artifacts import ArtifactStore
+from fleetlog.runtime.rows import (
+    AgentRow,
+    DoubtRow,
+    FleetRow,
+    HelpRow,
+    InboxMessage,
+    ResultRow,
+    TimelineEntry,
+)
 from fleetlog.runtime.views import Reader
 
-__all__ = [
-    "AgentRow",
-    "DoubtRow",
-    "FleetRow",
-    "HelpRow",
-    "InboxMessage",
-    "Queries",
-    "ResultRow",
-    "TimelineEntry",
-]
+__all__ = ["Queries"]
 
 MAX_PAGE = 1_000
 FLEET_STATUSES = ("running", "complete", "failed", "timed_out", "cancelled", "interrupted")
-
-
-class FleetRow(msgspec.Struct, frozen=True):
-    """A fleet. Times are UTC epoch milliseconds. `agents` counts its agents by status."""
-
-    id: str
-    name: str
-    status: str
-    goal: str
-    workspace: str
-    reason: str
-    created_at: int
-    completed_at: int | None
-    timeout_s: float | None
-    max_concurrency: int | None
-    keep_open: bool
-    archived: bool
-    agent_count: int
-    agents: dict[str, int]
-
-
-class AgentRow(msgspec.Struct, frozen=True):
-    """An agent. `retry_count` is how many of its attempts failed, `resumptions` how often a run that had
-    been cut off went on."""
-
-    id: str
-    fleet_id: str
-    name: str
-    role: str
-    prompt: str
-    brain: str
-    agent_file: str
-    status: str
-    error: str
-    created_at: int
-    started_at: int | None
-    completed_at: int | None
-    retry_count: int
-    resumptions: int
-    steps: int
-    progress: str
-    fraction: float | None
-    waiting_for: str
-
-
-class InboxMessage(msgspec.Struct, frozen=True):
-    """A message in an agent's inbox. `state` is queued, seen or acknowledged."""
-
-    id: str
-    fleet_id: str
-    from_agent_id: str
-    to_agent_id: str
-    type: str
-    payload: str
-    correlation_id: str
-    broadcast_size: int
-    timestamp: int
-    state: str
-
-
-class ResultRow(msgspec.Struct, frozen=True):
-    """How an agent has ended. `output` is what it submitted."""
-
-    agent_id: str
-    name: str
-    role: str
-    status: str
-    output: Any
-    error: str
-    completed_at: int | None
-
-
-class HelpRow(msgspec.Struct, frozen=True):
-    """A request for a person. `status` is open, answered or closed (its agent has ended)."""
-
-    help_id: str
-    agent_id: str
-    fleet_id: str
-    blocker: str
-    attempted: str
-    deadline: int | None
-    status: str
-    requested_at: int
-    answer: str | None
-    by: str | None
-    answered_at: int | None
-
-
-class DoubtRow(msgspec.Struct, frozen=True):
-    """A step of which it is not known whether it was done, waiting for a person's decision."""
-
-    agent_id: str
-    fleet_id: str
-    step: int
-    name: str
-    since: int
-
-
-class TimelineEntry(msgspec.Struct, frozen=True):
-    """One event in one line. `what` is its stored name."""
-
-    position: int
-    fleet_id: str
-    agent_id: str
-    at: int
-    what: str
-    by: str
-    summary: str
 
 
 class Queries:

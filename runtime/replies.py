@@ -4,7 +4,7 @@ change committed, or up to where a query's answer has seen the log.
 
 import msgspec
 
-from fleetlog.runtime.queries import AgentRow, FleetRow, HelpRow, InboxMessage, ResultRow
+from fleetlog.runtime.rows import AgentRow, FleetRow, HelpRow, InboxMessage, ResultRow
 
 __all__ = [
     "AckReply",

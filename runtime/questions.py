@@ -1,0 +1,131 @@
+"""What a runtime can be asked. Answered from the views, which show all that any caller was told is committed."""
+
+import threading
+import time
+
+from fleetlog.domain import checks
+from fleetlog.domain.errors import RuntimeClosed
+from fleetlog.domain.values import AGENT_ENDED, FLEET_ENDED
+from fleetlog.runtime.assembly import Assembly
+from fleetlog.runtime.audit import Verdict, verify
+from fleetlog.runtime.replies import AgentList, FleetList, FleetStatus, HelpList, InboxReply, Results
+from fleetlog.runtime.rows import DoubtRow, TimelineEntry
+
+__all__ = ["Questions"]
+
+
+class Questions:
+    """The asking half of `Runtime`. Any thread."""
+
+    def __init__(self, parts: Assembly) -> None:
+        self._parts = parts
+        self._closed = threading.Event()
+
+    def fleet_status(self, fleet_id: str) -> FleetStatus:
+        """A fleet and its agents; raises `NotFound`."""
+        position = self._catch_up()
+        return FleetStatus(self._parts.queries.fleet(fleet_id), tuple(self._parts.queries.agents(fleet_id)), position)
+
+    def list_fleets(
+        self,
+        *,
+        status: str | None = None,
+        query: str = "",
+        limit: int = 50,
+        cursor: str | None = None,
+        archived: bool = False,
+    ) -> FleetList:
+        """Fleets, newest first; `query` is looked for in id, name and goal; archived ones only if asked."""
+        position = self._catch_up()
+        fleets, next_cursor = self._parts.queries.fleets(status, query, limit, cursor, archived)
+        return FleetList(tuple(fleets), next_cursor, position)
+
+    def list_agents(self, fleet_id: str) -> AgentList:
+        """The agents of a fleet, in the order they were spawned."""
+        position = self._catch_up()
+        self._parts.queries.fleet(fleet_id)
+        return AgentList(tuple(self._parts.queries.agents(fleet_id)), position)
+
+    def collect_results(self, fleet_id: str, wait_s: float = 0.0) -> Results:
+        """How the fleet's agents have ended. Waits up to `wait_s` seconds until the fleet ends (a fleet that
+        is kept open: until none of its agents is left to end)."""
+        checks.seconds("wait_s", wait_s, zero=True)
+        deadline = time.monotonic() + wait_s
+        position = self._catch_up()
+        while True:
+            fleet = self._parts.queries.fleet(fleet_id)
+            ended = sum(count for status, count in fleet.agents.items() if status in AGENT_ENDED)
+            remaining = deadline - time.monotonic()
+            if ended >= fleet.agent_count and (fleet.keep_open or fleet.status in FLEET_ENDED):
+                break
+            if remaining <= 0 or self._closed.is_set():
+                break
+            position = self._parts.projector.wait_past(position, min(remaining, 1.0))
+        results = self._parts.queries.results(fleet_id)
+        delivered = sum(1 for result in results if result.status == "complete")
+        return Results(
+            fleet_id=fleet_id,
+            status=fleet.status,
+            total=fleet.agent_count,
+            delivered=delivered,
+            lost=len(results) - delivered,
+            still_running=fleet.agent_count - len(results),
+            results=tuple(results),
+            position=position,
+        )
+
+    def timeline(
+        self, fleet_id: str | None = None, *, after: int = 0, limit: int = 200, wait_s: float = 0.0
+    ) -> tuple[TimelineEntry, ...]:
+        """Events behind a log position, one line each; waits up to `wait_s` for the first."""
+        position = self._catch_up()
+        if fleet_id is not None:
+            self._parts.queries.fleet(fleet_id)
+        entries = self._parts.queries.timeline(fleet_id, after, limit)
+        deadline = time.monotonic() + checks.seconds("wait_s", wait_s, zero=True)
+        while not entries and time.monotonic() < deadline and not self._closed.is_set():
+            position = self._parts.projector.wait_past(position, min(1.0, deadline - time.monotonic()))
+            entries = self._parts.queries.timeline(fleet_id, after, limit)
+        return tuple(entries)
+
+    def resolve_fleet(self, prefix: str) -> str:
+        """The one fleet whose id begins with `prefix` (with or without `fleet-`)."""
+        self._catch_up()
+        return self._parts.queries.resolve_fleet(prefix)
+
+    def inbox(self, agent_id: str, *, since: int | None = None, all: bool = False) -> InboxReply:
+        """An agent's messages that are not acknowledged (or all), oldest first."""
+        position = self._catch_up()
+        return InboxReply(tuple(self._parts.queries.inbox(agent_id, since, all=all)), position)
+
+    def help_requests(self, fleet_id: str | None = None, status: str | None = None) -> HelpList:
+        """Requests for help: `open`, `answered`, `closed` or all."""
+        position = self._catch_up()
+        return HelpList(tuple(self._parts.queries.help_requests(fleet_id, status)), position)
+
+    def doubts(self, fleet_id: str | None = None) -> tuple[DoubtRow, ...]:
+        """Steps of which it is not known whether they were done, waiting for `resolve_doubt`."""
+        self._catch_up()
+        return tuple(self._parts.queries.doubts(fleet_id))
+
+    def verify_ledger(self) -> Verdict:
+        """Read the whole log and check that every stream is contiguous, chained and folds."""
+        self._check_open()
+        return verify(self._parts.engine.store)
+
+    def artifact(self, sha256: str) -> bytes:
+        """The content of an artifact."""
+        return self._parts.engine.artifacts.get(sha256)
+
+    @property
+    def position(self) -> int:
+        """The log position of the last event this runtime has committed."""
+        return self._parts.engine.journal.position
+
+    def _catch_up(self) -> int:
+        self._check_open()
+        return self._parts.catch_up()
+
+    def _check_open(self) -> None:
+        if self._closed.is_set():
+            raise RuntimeClosed("the runtime is closed; open it again")
