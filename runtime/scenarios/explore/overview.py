@@ -155,7 +155,7 @@ def _folders(atlas: Atlas) -> list[Folder]:
             members[folder_of[file.path]].append(file)
     uses = _uses(atlas, folder_of)
     rows = [_folder(path, files, uses[path]) for path, files in members.items()]
-    return sorted(rows, key=lambda row: (-row.code, row.path))[:_MAX_FOLDERS]
+    return sorted(rows, key=lambda row: (row.tests == row.files, -row.code, row.path))[:_MAX_FOLDERS]
 
 
 def _folder(path: str, files: Sequence[FileFacts], uses: Counter[str]) -> Folder:
@@ -170,19 +170,24 @@ def _folder(path: str, files: Sequence[FileFacts], uses: Counter[str]) -> Folder
 
 
 def _grouping(files: Sequence[FileFacts]) -> dict[str, str]:
-    """Top-level folders; one that holds more than half of the code is looked into, down to three levels."""
+    """Top-level folders; one that holds more than half of the product or of the tests is looked into, down to three
+    levels."""
     folder_of = {file.path: _cut_path(file.path, 1) for file in files}
-    total = sum(file.code for file in files if is_code(file.language))
+    code = [file for file in files if is_code(file.language)]
+    tests, product = [file for file in code if is_test(file.path)], [file for file in code if not is_test(file.path)]
     for depth in (2, 3):
-        sizes: Counter[str] = Counter()
-        for file in files:
-            if is_code(file.language):
-                sizes[folder_of[file.path]] += file.code
-        dominant = {folder for folder, size in sizes.items() if size * 2 > total and folder.count("/") == depth - 1}
+        dominant = _dominant(product, folder_of) | _dominant(tests, folder_of)
         for path, folder in folder_of.items():
-            if folder in dominant:
+            if folder in dominant and folder.count("/") == depth - 1:
                 folder_of[path] = _cut_path(path, depth)
     return folder_of
+
+
+def _dominant(files: Sequence[FileFacts], folder_of: Mapping[str, str]) -> set[str]:
+    sizes: Counter[str] = Counter()
+    for file in files:
+        sizes[folder_of[file.path]] += file.code
+    return {folder for folder, size in sizes.items() if size * 2 > sizes.total()}
 
 
 def _cut_path(path: str, depth: int) -> str:
