@@ -98,7 +98,7 @@ class Assembly:
         projections = all_projections()
         self.projector = Projector(store, ViewFile(views_path, projections), projections)
         then(self.projector.close)
-        reader = Reader(views_path)
+        reader = Reader(views_path, lambda: self.projector.wait(self.engine.journal.position))
         then(reader.close)  # before the projector: the last writer to leave tidies the file up
         self.queries = Queries(reader, artifacts, is_owned=True)
         journal = Journal(store)

@@ -66,7 +66,7 @@ class Dispatcher:
 class Mailbox:
     """A bounded queue of envelopes that puts its actor in the dispatcher's line when it has mail."""
 
-    __slots__ = ("_actor", "_closed", "_envelopes", "_lock", "_scheduled", "capacity", "put_timeout_s")
+    __slots__ = ("_actor", "_closed", "_envelopes", "_lock", "_scheduled", "capacity", "put_timeout_s", "waiters")
 
     def __init__(self) -> None:
         self._envelopes: deque[Any] = deque()
@@ -76,6 +76,7 @@ class Mailbox:
         self._actor: PooledActor | None = None
         self.capacity = 10_000
         self.put_timeout_s = 30.0
+        self.waiters = 0  # how many wait for room; guarded by the dispatcher's `room`
 
     def open(self, actor: "PooledActor") -> None:
         """Deliver to `actor` from now on, beginning with what is here already."""
@@ -134,7 +135,12 @@ class Mailbox:
             return
         room = self._actor.dispatcher.room
         with room:
-            if not room.wait_for(self._has_room, self.put_timeout_s):
+            self.waiters += 1  # before looking again: a turn that ends later sees it
+            try:
+                found = room.wait_for(self._has_room, self.put_timeout_s)
+            finally:
+                self.waiters -= 1
+            if not found:
                 raise Overloaded(
                     f"{self._actor} has {len(self)} messages waiting (limit {self.capacity}) and took none "
                     f"for {self.put_timeout_s:g} seconds; try again later"
@@ -204,7 +210,6 @@ class PooledActor(pykka.Actor):
             self._has_started = True
             self._guard(self.on_start)
         mailbox = self.mailbox
-        was_full = len(mailbox) >= mailbox.capacity
         for _ in range(TURN):
             if mailbox.empty() or self.actor_stopped.is_set():
                 break
@@ -213,7 +218,7 @@ class PooledActor(pykka.Actor):
                 self._handle_envelope(item)
             else:
                 self._handle_posted(item)
-        if was_full:
+        if mailbox.waiters:
             with self.dispatcher.room:
                 self.dispatcher.room.notify_all()
         if self.actor_stopped.is_set():

@@ -113,12 +113,14 @@ class Bundle:
 
     def skip(self, refusal: Refused) -> None:
         """A recipient refuses the message: the others get it."""
-        self._refusal = refusal
+        with self._lock:
+            self._refusal = refusal
         self._arrived()
 
     def abort(self, error: FleetlogError) -> None:
         """A recipient could not be asked: nobody gets it."""
-        self._error = error
+        with self._lock:
+            self._error = error
         self._arrived()
 
     def _arrived(self) -> None:

@@ -109,10 +109,10 @@ class Projector:
 
     def _rebuild(self) -> None:
         logger.warning("action=views_rebuilt path=%s", self._file.path)
+        with self._advanced:
+            self._position = 0  # first: an empty file must not pass for a current one
         self._file.replace()
         self._subscription.seek(0)
-        with self._advanced:
-            self._position = 0
 
     def _feed(self, batch: Sequence[Notification]) -> None:
         if not batch:
@@ -127,9 +127,10 @@ class Projector:
                 if rows is not None:
                     written.append((projection, rows, max(position, end)))
         self._file.write(written)
-        with self._advanced:
-            self._position = end
-            self._advanced.notify_all()
+        if self._file.is_there:  # else this was written into a deleted file, and is written again
+            with self._advanced:
+                self._position = end
+                self._advanced.notify_all()
 
     def _fold(self, projection: Projection, batch: list[Recorded], after: int) -> Rows | None:
         rows = Rows()

@@ -46,8 +46,12 @@ class Reply(Generic[T]):
         self._call_back()
 
     def _call_back(self) -> None:
-        while self._callbacks:
-            self._callbacks.pop()(self)
+        while True:
+            try:
+                callback = self._callbacks.pop()
+            except IndexError:  # who sets and who adds may both be here: each takes what is left
+                return
+            callback(self)
 
     def done(self) -> bool:
         """Has it been set?"""

@@ -7,7 +7,7 @@ reader in another process needs nothing but the file.
 import contextlib
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from fleetlog.domain.errors import StoreFault
@@ -17,6 +17,8 @@ __all__ = ["Reader", "ViewFile"]
 
 _POSITIONS = """CREATE TABLE IF NOT EXISTS projections (
     name TEXT PRIMARY KEY, version INTEGER NOT NULL, position INTEGER NOT NULL) WITHOUT ROWID"""
+_RESTORES = 5
+_GONE = -1
 _SUFFIXES = ("", "-wal", "-shm")
 
 
@@ -83,13 +85,13 @@ class ViewFile:
     @property
     def is_there(self) -> bool:
         """The file still is the one that is open here."""
-        return self._current_inode() == self._inode
+        return self._inode == self._current_inode() != _GONE
 
     def _current_inode(self) -> int:
         try:
             return self.path.stat().st_ino
         except OSError:
-            return -1
+            return _GONE
 
     def _delete(self) -> None:
         for suffix in _SUFFIXES:
@@ -110,8 +112,9 @@ class ViewFile:
 class Reader:
     """Connections for queries, one for each that is under way. Any thread."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, restore: Callable[[], object] | None = None) -> None:
+        """`restore` makes a file that was deleted anew; without it, a reader says that there is none."""
+        self._path, self._restore = path, restore
         self._free: list[tuple[int, sqlite3.Connection]] = []
         self._lock = threading.Lock()
         self._closed = False
@@ -119,7 +122,7 @@ class Reader:
     @contextlib.contextmanager
     def connection(self) -> Iterator[sqlite3.Connection]:
         """A read-only connection for one query."""
-        inode, connection = self._take()
+        inode, connection = self._take_or_restore()
         try:
             yield connection
         except sqlite3.Error as error:
@@ -127,6 +130,16 @@ class Reader:
             raise StoreFault(f"the views {self._path} cannot be read: {error}") from error
         else:
             self._give_back(inode, connection)
+
+    def _take_or_restore(self) -> tuple[int, sqlite3.Connection]:
+        for _ in range(_RESTORES):
+            try:
+                return self._take()
+            except StoreFault as fault:
+                if self._restore is None or not isinstance(fault.__cause__, FileNotFoundError):
+                    raise
+                self._restore()
+        return self._take()
 
     def _take(self) -> tuple[int, sqlite3.Connection]:
         try:
