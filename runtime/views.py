@@ -12,6 +12,7 @@ from pathlib import Path
 
 from fleetlog.domain.errors import StoreFault
 from fleetlog.projections.projection import Projection, Rows
+from fleetlog.runtime.store import TUNING
 
 __all__ = ["Reader", "ViewFile"]
 
@@ -39,7 +40,8 @@ class ViewFile:
         connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
         try:
             connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA synchronous=NORMAL")
+            for pragma in ("PRAGMA synchronous=NORMAL", *TUNING):
+                connection.execute(pragma)
             connection.execute("BEGIN IMMEDIATE")
             connection.execute(_POSITIONS)
             for projection in self._projections:
