@@ -73,19 +73,22 @@ def _summary(found: Findings) -> Iterator[str]:
     yield from _history_bullet(found)
     yield from _gravest(found.concerns)
     yield from _ring_bullet(overview, found.concerns)
-    yield _test_bullet(found)
+    if overview.code_files:
+        yield _test_bullet(found)
     if found.plan.steps:
         yield f"**Do first**: {found.plan.steps[0].title[0].lower()}{found.plan.steps[0].title[1:]} - " + (
             f"{', '.join(f'`{path}`' for path in found.plan.steps[0].files[:3])}; "
             f"the whole plan has {counted(len(found.plan.steps), 'step')}."
         )
     if overview.unseen:
-        yield f"**Not seen**: {', '.join(f'{row.count:,} {row.reason}' for row in overview.unseen[:4])}; see below."
+        yield f"**Not seen**: {', '.join(f'{row.count:,} x {row.reason}' for row in overview.unseen[:4])}; see below."
 
 
 def _size(overview: Overview) -> str:
     code = [language for language in overview.languages if language.depth != "counted"] or list(overview.languages)
     named = ", ".join(f"{language.name} {language.code:,}" for language in code[:3])
+    if not overview.code_files:
+        return f"**Size**: {counted(overview.files, 'file')}, none of them code this report can read."
     return (
         f"**Size**: {counted(overview.files, 'file')}, {counted(overview.code_files, 'code file')} "
         f"({overview.product_files:,} product, {overview.test_files:,} test); code lines: {named}; "

@@ -103,7 +103,7 @@ def _unseen(overview: Overview, handoff: HandOff) -> Iterator[str]:
     if overview.source == "walk":
         yield "ignore rules: the files were found by walking the folder, not from git"
     for row in overview.unseen:
-        yield f"{row.count:,} {row.reason}{_examples(row.examples, row.count)}"
+        yield f"{row.count:,} x {row.reason}{_examples(row.examples, row.count)}"
     unread = [row.name for row in overview.languages if row.depth == "counted" and row.name in _WITH_LOGIC]
     if unread:
         yield f"functions and imports of {', '.join(unread)}: their lines were counted, nothing more"
