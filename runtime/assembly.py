@@ -5,7 +5,6 @@ Its rule: nothing of it is global, and whatever was started is stopped, also whe
 
 import contextlib
 import itertools
-import os
 import random
 import shutil
 import tempfile
@@ -16,8 +15,7 @@ from typing import Any
 
 import msgspec
 
-from fleetlog.domain import checks
-from fleetlog.domain.errors import FleetlogError, InvalidArgument, NotFound
+from fleetlog.domain.errors import FleetlogError, NotFound
 from fleetlog.domain.spec import MAX_AGENTS
 from fleetlog.projections.all import all_projections
 from fleetlog.runtime.agent_actor import AgentActor
@@ -37,7 +35,7 @@ from fleetlog.runtime.timers import Timers
 from fleetlog.runtime.views import Reader, ViewFile
 from fleetlog.runtime.workers import Workers
 
-__all__ = ["Assembly", "RuntimeConfig", "directory_path"]
+__all__ = ["Assembly", "RuntimeConfig"]
 
 
 class RuntimeConfig(msgspec.Struct, frozen=True):
@@ -171,19 +169,3 @@ def _make_actor(engine: Engine, stream_id: str) -> PooledActor:
     if stream_id.startswith("fleet-"):
         return FleetActor(engine, stream_id)
     raise NotFound(f"'{stream_id}' is neither a fleet's nor an agent's id")
-
-
-def directory_path(directory: str | os.PathLike[str]) -> Path | None:
-    """The directory a runtime is opened in; None for `memory:`. Raises `InvalidArgument`."""
-    if not isinstance(directory, str | os.PathLike):
-        raise InvalidArgument(f"'directory' must be a path or memory:, got {checks.shown(directory)}")
-    text = os.fspath(directory)
-    if text in ("memory:", "memory://"):
-        return None
-    if text.startswith("sqlite:///"):
-        text = text.removeprefix("sqlite://")
-    elif "://" in text:
-        raise InvalidArgument(f"'directory' must be a path, memory: or sqlite:///PATH, got {checks.shown(text)}")
-    if not text or "\0" in text:
-        raise InvalidArgument(f"'directory' must be a path or memory:, got {checks.shown(text)}")
-    return Path(text).absolute()

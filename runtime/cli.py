@@ -10,20 +10,21 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib import metadata
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
 
 from fleetlog.domain.errors import Fault, FleetlogError, InvalidArgument, NotFound
 from fleetlog.domain.values import agent_id_for
-from fleetlog.runtime import jobs
 from fleetlog.runtime.console import Screen
 from fleetlog.runtime.queries import Queries
 from fleetlog.runtime.replies import FleetList, FleetStatus, HelpList, InboxReply
-from fleetlog.runtime.visits import audited, changing, reading
+from fleetlog.runtime.visits import DEFAULT_DIR, audited, changing, dir_option, reading
+
+if TYPE_CHECKING:
+    from fleetlog.runtime.jobs import Ending
 
 __all__ = ["app", "main"]
 
@@ -57,6 +58,8 @@ Out = Annotated[str | None, typer.Option("--out", metavar="FILE", help="Write th
 
 def _show_version(wanted: bool) -> None:
     if wanted:
+        from importlib import metadata
+
         Screen().line(f"fleetlog {metadata.version('fleetlog')}")
         raise typer.Exit(OK)
 
@@ -77,10 +80,12 @@ def _fleetlog(
 def explore(
     workspace: Annotated[str, typer.Option("--workspace", metavar="PATH", help="The code base to look at.")] = ".",
     out: Out = None,
-    directory: Dir = jobs.DEFAULT_DIR,
+    directory: Dir = DEFAULT_DIR,
     as_json: Json = False,
 ) -> None:
     """Three agents look at a code base before a refactor. Offline, without a key."""
+    from fleetlog.runtime import jobs  # here: to look needs none of it, and loading takes time
+
     screen = Screen(as_json=as_json)
     with _logging_to(directory):
         ending = jobs.explore(directory, workspace, screen, out)
@@ -88,8 +93,10 @@ def explore(
 
 
 @app.command()
-def resume(fleet: FleetOrAll = None, out: Out = None, directory: Dir = jobs.DEFAULT_DIR, as_json: Json = False) -> None:
+def resume(fleet: FleetOrAll = None, out: Out = None, directory: Dir = DEFAULT_DIR, as_json: Json = False) -> None:
     """Have interrupted fleets go on where they stopped."""
+    from fleetlog.runtime import jobs
+
     screen = Screen(as_json=as_json)
     with reading(directory) as queries:
         fleet_ids = [queries.resolve_fleet(fleet)] if fleet else queries.open_fleets()
@@ -98,7 +105,7 @@ def resume(fleet: FleetOrAll = None, out: Out = None, directory: Dir = jobs.DEFA
     _finish(ending)
 
 
-def _finish(ending: jobs.Ending) -> None:
+def _finish(ending: "Ending") -> None:
     if ending.signal is not None:
         raise typer.Exit(128 + ending.signal)
     raise typer.Exit(OK if ending.is_complete else UNFINISHED)
@@ -114,7 +121,7 @@ def fleets(
     limit: Annotated[int, typer.Option(help="How many at once, at most 1,000.")] = 50,
     cursor: Annotated[str | None, typer.Option(help="Go on behind this fleet.")] = None,
     archived: Annotated[bool, typer.Option("--archived", help="Archived fleets too.")] = False,
-    directory: Dir = jobs.DEFAULT_DIR,
+    directory: Dir = DEFAULT_DIR,
     as_json: Json = False,
 ) -> None:
     """List fleets, newest first."""
@@ -128,7 +135,7 @@ def fleets(
 
 
 @app.command()
-def status(fleet: Fleet = None, directory: Dir = jobs.DEFAULT_DIR, as_json: Json = False) -> None:
+def status(fleet: Fleet = None, directory: Dir = DEFAULT_DIR, as_json: Json = False) -> None:
     """Show a fleet and its agents."""
     screen = Screen(as_json=as_json)
     with reading(directory) as queries:
@@ -139,11 +146,11 @@ def status(fleet: Fleet = None, directory: Dir = jobs.DEFAULT_DIR, as_json: Json
             return
         screen.status(row, agents)
         if row.status == "interrupted":
-            screen.say(f"It is interrupted: fleetlog resume {fleet_id}{jobs.dir_option(directory)} goes on.", "magenta")
+            screen.say(f"It is interrupted: fleetlog resume {fleet_id}{dir_option(directory)} goes on.", "magenta")
 
 
 @app.command()
-def results(fleet: Fleet = None, directory: Dir = jobs.DEFAULT_DIR, as_json: Json = False) -> None:
+def results(fleet: Fleet = None, directory: Dir = DEFAULT_DIR, as_json: Json = False) -> None:
     """Show the agents' results, the report last."""
     screen = Screen(as_json=as_json)
     with reading(directory) as queries:
@@ -160,7 +167,7 @@ def timeline(
     fleet: Fleet = None,
     after: Annotated[int, typer.Option(help="Only events behind this log position.")] = 0,
     limit: Annotated[int, typer.Option(help="At most this many events.")] = 1_000,
-    directory: Dir = jobs.DEFAULT_DIR,
+    directory: Dir = DEFAULT_DIR,
     as_json: Json = False,
 ) -> None:
     """Show what happened in a fleet, one line an event."""
@@ -178,7 +185,7 @@ def inbox(
     agent: Annotated[str, typer.Argument(metavar="AGENT", help="An agent's id, or its name in the fleet.")],
     fleet: Annotated[str | None, typer.Option(help="The fleet, if AGENT is a name. The newest if left out.")] = None,
     all_messages: Annotated[bool, typer.Option("--all", help="Acknowledged messages too.")] = False,
-    directory: Dir = jobs.DEFAULT_DIR,
+    directory: Dir = DEFAULT_DIR,
     as_json: Json = False,
 ) -> None:
     """Show an agent's messages, oldest first."""
@@ -196,7 +203,7 @@ def inbox(
 def help_requests(
     fleet: FleetOrAll = None,
     all_requests: Annotated[bool, typer.Option("--all", help="Answered and closed ones too.")] = False,
-    directory: Dir = jobs.DEFAULT_DIR,
+    directory: Dir = DEFAULT_DIR,
     as_json: Json = False,
 ) -> None:
     """List what agents ask people for."""
@@ -211,7 +218,7 @@ def help_requests(
 
 
 @app.command()
-def doubts(fleet: FleetOrAll = None, directory: Dir = jobs.DEFAULT_DIR, as_json: Json = False) -> None:
+def doubts(fleet: FleetOrAll = None, directory: Dir = DEFAULT_DIR, as_json: Json = False) -> None:
     """List steps a crash left in doubt: done or not?"""
     screen = Screen(as_json=as_json)
     with reading(directory) as queries:
@@ -223,7 +230,7 @@ def doubts(fleet: FleetOrAll = None, directory: Dir = jobs.DEFAULT_DIR, as_json:
 
 
 @app.command()
-def verify(directory: Dir = jobs.DEFAULT_DIR, as_json: Json = False) -> None:
+def verify(directory: Dir = DEFAULT_DIR, as_json: Json = False) -> None:
     """Check the whole log: gaps, changes, a cut tail."""
     screen = Screen(as_json=as_json)
     verdict = audited(directory)
@@ -246,7 +253,7 @@ def answer(
     help_id: Annotated[str, typer.Argument(metavar="HELP", help="The request's id, see help-requests.")],
     text: Annotated[str, typer.Argument(metavar="TEXT", help="The answer.")],
     by: Annotated[str, typer.Option(help="Who answers.")] = "operator",
-    directory: Dir = jobs.DEFAULT_DIR,
+    directory: Dir = DEFAULT_DIR,
     as_json: Json = False,
 ) -> None:
     """Answer a request for help, then resume."""
@@ -261,7 +268,7 @@ def resolve(
     outcome: Annotated[str, typer.Argument(metavar="done|retry", help="It was done; or it is to be made again.")],
     value: Annotated[str, typer.Option(help="With done: what the step would have returned, as JSON.")] = "null",
     by: Annotated[str, typer.Option(help="Who decides.")] = "operator",
-    directory: Dir = jobs.DEFAULT_DIR,
+    directory: Dir = DEFAULT_DIR,
     as_json: Json = False,
 ) -> None:
     """Decide about a step in doubt, then resume."""
@@ -271,7 +278,7 @@ def resolve(
 
 
 @app.command()
-def cancel(fleet: OneFleet, reason: Reason = "", directory: Dir = jobs.DEFAULT_DIR, as_json: Json = False) -> None:
+def cancel(fleet: OneFleet, reason: Reason = "", directory: Dir = DEFAULT_DIR, as_json: Json = False) -> None:
     """End a fleet that is interrupted."""
     with changing(directory) as runtime:
         fleet_id = runtime.resolve_fleet(fleet)
@@ -281,7 +288,7 @@ def cancel(fleet: OneFleet, reason: Reason = "", directory: Dir = jobs.DEFAULT_D
 
 
 @app.command()
-def archive(fleet: OneFleet, reason: Reason = "", directory: Dir = jobs.DEFAULT_DIR, as_json: Json = False) -> None:
+def archive(fleet: OneFleet, reason: Reason = "", directory: Dir = DEFAULT_DIR, as_json: Json = False) -> None:
     """Hide an ended fleet from lists, not from the log."""
     with changing(directory) as runtime:
         fleet_id = runtime.resolve_fleet(fleet)

@@ -12,7 +12,6 @@ from typing import Any, TextIO
 
 import msgspec
 from rich.console import Console
-from rich.markdown import Markdown
 from rich.table import Table
 from rich.text import Text
 
@@ -65,9 +64,16 @@ class Screen:
         """A line of the answer."""
         self.out.print(Text(plain(text)), soft_wrap=True)
 
+    def gap(self) -> None:
+        """An empty line between what was said and the answer, where both are on one terminal."""
+        if self.out.is_terminal:
+            self.out.print()
+
     def markdown(self, text: str) -> None:
         """A document: rendered on a terminal, as it is on a pipe."""
         if self.out.is_terminal:
+            from rich.markdown import Markdown  # here: it takes long to load
+
             self.out.print(Markdown(plain(text)))
         else:
             print(plain(text))  # noqa: T201

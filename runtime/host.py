@@ -36,13 +36,14 @@ from fleetlog.domain.values import (
     stamp_of,
 )
 from fleetlog.runtime import arguments, mail
-from fleetlog.runtime.assembly import Assembly, RuntimeConfig, directory_path
+from fleetlog.runtime.assembly import Assembly, RuntimeConfig
 from fleetlog.runtime.brains.function import Brain
 from fleetlog.runtime.brains.result_schema import check_schema
 from fleetlog.runtime.calls import Call, Calls
 from fleetlog.runtime.clock import Clock, SystemClock
 from fleetlog.runtime.engine import CallKey, Request
 from fleetlog.runtime.journal import Receipt
+from fleetlog.runtime.ownership import directory_path
 from fleetlog.runtime.questions import Questions
 from fleetlog.runtime.replies import (
     AckReply,

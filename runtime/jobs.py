@@ -5,7 +5,6 @@ directory as `reports/FLEET.md`.
 """
 
 import os
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,16 +12,15 @@ from msgspec import Struct
 
 from fleetlog.domain.errors import InvalidArgument, NotAllowed, StoreFault
 from fleetlog.domain.values import FLEET_ENDED
-from fleetlog.runtime.assembly import directory_path
 from fleetlog.runtime.console import Screen, agents_table, counted, duration, report_of
 from fleetlog.runtime.host import Runtime
 from fleetlog.runtime.live import Watched, interruptible, watch
+from fleetlog.runtime.ownership import directory_path
 from fleetlog.runtime.replies import FleetStatus, Results
 from fleetlog.runtime.scenarios.explore.spec import explore_spec
+from fleetlog.runtime.visits import dir_option
 
-__all__ = ["DEFAULT_DIR", "Ending", "dir_option", "explore", "resume"]
-
-DEFAULT_DIR = ".fleetlog"
+__all__ = ["Ending", "explore", "resume"]
 
 
 class Ending(Struct, frozen=True):
@@ -101,7 +99,7 @@ def _concluded(
         screen.say(", ".join(filter(None, (f"{fleet.fleet.id} is {_state(fleet)}", messages, took))), "bold")
         report = _report(outcome.results)
         if report is not None and not screen.as_json:
-            screen.line()
+            screen.gap()
             screen.markdown(report)
             screen.say(f"\nThe report is kept in {outcome.report}", "dim")
         if report is not None and out is not None:
@@ -187,9 +185,3 @@ def _check_out(out: str | None) -> None:
     path = Path(out)
     if path.is_dir() or not path.absolute().parent.is_dir():
         raise InvalidArgument(f"'--out' must be a file in a folder that is there, got {out}")
-
-
-def dir_option(directory: str) -> str:
-    """` --dir DIR` for a command line that is shown to the user; empty where it is not needed."""
-    is_default = directory == DEFAULT_DIR or directory == os.environ.get("FLEETLOG_DIR")
-    return "" if is_default else f" --dir {shlex.quote(directory)}"

@@ -14,12 +14,29 @@ import threading
 import time
 from pathlib import Path
 
+from fleetlog.domain import checks
 from fleetlog.domain.errors import DirectoryOwned, InvalidArgument, StoreUnavailable
 from fleetlog.runtime.clock import Clock
 
-__all__ = ["Ownership", "owner_of"]
+__all__ = ["Ownership", "directory_path", "owner_of"]
 
 BEAT_EVERY_S = 1.0
+
+
+def directory_path(directory: str | os.PathLike[str]) -> Path | None:
+    """The directory a runtime is opened in; None for `memory:`. Raises `InvalidArgument`."""
+    if not isinstance(directory, str | os.PathLike):
+        raise InvalidArgument(f"'directory' must be a path or memory:, got {checks.shown(directory)}")
+    text = os.fspath(directory)
+    if text in ("memory:", "memory://"):
+        return None
+    if text.startswith("sqlite:///"):
+        text = text.removeprefix("sqlite://")
+    elif "://" in text:
+        raise InvalidArgument(f"'directory' must be a path, memory: or sqlite:///PATH, got {checks.shown(text)}")
+    if not text or "\0" in text:
+        raise InvalidArgument(f"'directory' must be a path or memory:, got {checks.shown(text)}")
+    return Path(text).absolute()
 
 
 def owner_of(directory: Path) -> str | None:

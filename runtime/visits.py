@@ -4,25 +4,30 @@ Reading needs no lock: the views are a file, also while another process runs the
 Only views that are behind a log that nobody owns are brought up to date first, which takes the lock for a moment.
 """
 
+import os
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fleetlog.domain.errors import DirectoryOwned, InvalidArgument, NotFound, StoreFault
 from fleetlog.projections.all import all_projections
 from fleetlog.runtime.artifacts import ArtifactStore
-from fleetlog.runtime.assembly import directory_path
 from fleetlog.runtime.audit import Verdict, verify
-from fleetlog.runtime.host import Runtime, RuntimeConfig
-from fleetlog.runtime.ownership import owner_of
+from fleetlog.runtime.ownership import directory_path, owner_of
 from fleetlog.runtime.queries import Queries
 from fleetlog.runtime.store import open_store
 from fleetlog.runtime.views import Reader
 
-__all__ = ["audited", "changing", "reading"]
+if TYPE_CHECKING:
+    from fleetlog.runtime.host import Runtime
+
+__all__ = ["DEFAULT_DIR", "audited", "changing", "dir_option", "reading"]
+
+DEFAULT_DIR = ".fleetlog"
 
 _LOG, _VIEWS, _ARTIFACTS = "log.db", "views.db", "artifacts"
-_NO_BRAINS = RuntimeConfig(workers=0, actor_threads=1)
 
 
 @contextmanager
@@ -42,10 +47,10 @@ def reading(directory: str) -> Iterator[Queries]:
 
 
 @contextmanager
-def changing(directory: str) -> Iterator[Runtime]:
+def changing(directory: str) -> Iterator["Runtime"]:
     """A runtime that takes commands and starts no brain: what it changes goes on with the next `resume`.
     Raises `DirectoryOwned` while another process runs the directory's fleets."""
-    with Runtime.open(_existing(directory), config=_NO_BRAINS, recover=False) as runtime:
+    with _without_brains(_existing(directory)) as runtime:
         yield runtime
 
 
@@ -61,6 +66,12 @@ def audited(directory: str) -> Verdict:
         return verdict
     missing = f"the views have seen position {seen}, but the log ends at {head}: its tail was cut off"
     return Verdict(False, verdict.events, verdict.streams, (*verdict.findings, missing))
+
+
+def _without_brains(path: Path) -> "Runtime":
+    from fleetlog.runtime.host import Runtime, RuntimeConfig  # here: to look needs no actors, and loading takes time
+
+    return Runtime.open(path, config=RuntimeConfig(workers=0, actor_threads=1), recover=False)
 
 
 def _existing(directory: str) -> Path:
@@ -84,7 +95,7 @@ def _is_current(path: Path, queries: Queries) -> bool:
 def _brought_up_to_date(path: Path) -> bool:
     """False when another process has taken the directory in the meantime, and keeps the views itself."""
     try:
-        with Runtime.open(path, config=_NO_BRAINS, recover=False) as runtime:
+        with _without_brains(path) as runtime:
             runtime.list_fleets(limit=1)
     except DirectoryOwned:
         return False
@@ -99,3 +110,9 @@ def _views_position(path: Path) -> int:
         return 0
     finally:
         reader.close()
+
+
+def dir_option(directory: str) -> str:
+    """` --dir DIR` for a command line that is shown to the user; empty where it is not needed."""
+    is_default = directory == DEFAULT_DIR or directory == os.environ.get("FLEETLOG_DIR")
+    return "" if is_default else f" --dir {shlex.quote(directory)}"

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import jsonschema
-
 from fleetlog.domain.errors import InvalidArgument
 
 __all__ = ["check_schema", "schema_violations"]
@@ -14,6 +12,8 @@ _MESSAGE_CHARS = 300
 
 def check_schema(schema: dict[str, Any] | bool) -> None:
     """Refuse what is no JSON Schema, with `InvalidArgument`."""
+    import jsonschema  # here: few fleets have schemas, and it takes long to load
+
     validator = jsonschema.validators.validator_for(schema)
     try:
         validator.check_schema(schema)  # type: ignore[arg-type]  # True and False are schemas
@@ -25,6 +25,8 @@ def schema_violations(schema: dict[str, Any] | bool | None, output: Any) -> tupl
     """Where the output does not fit the schema, as 'path: why'; at most ten places."""
     if schema is None:
         return ()
+    import jsonschema
+
     validator = jsonschema.validators.validator_for(schema)(schema)
     found = sorted(validator.iter_errors(output), key=lambda error: error.json_path)
     return tuple(f"{error.json_path}: {error.message[:_MESSAGE_CHARS]}" for error in found[:_MOST])

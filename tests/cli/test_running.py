@@ -33,7 +33,7 @@ def test_explore_prints_its_report_and_keeps_it(fleetlog: Fleetlog, workspace: P
     assert said.code == 0
     report = Path("plan.md").read_text()
     assert report.startswith("# Before the refactoring: code\n")
-    assert said.out.strip() == report.strip()
+    assert said.out == report + "\n"
     kept = re.search(r"The report is kept in (\S+)", said.err)
     assert kept
     assert Path(kept[1]).read_text() == report
