@@ -1,7 +1,5 @@
-"""The Agent aggregate: `decide` turns a command into events or refuses, `evolve` folds an event.
-
-The state is the program counter: `steps` is what the brain has done, in order, and a run continues
-behind the last of them. Nothing here reads a clock, makes an id or does I/O.
+"""The Agent aggregate: `decide` turns a command into events or refuses; its other half, `evolve`, is in
+agent_state.py. Nothing here reads a clock, makes an id or does I/O.
 """
 
 from typing import assert_never
@@ -10,8 +8,9 @@ import msgspec
 
 from fleetlog.domain import commands as c
 from fleetlog.domain import events as e
+from fleetlog.domain.agent_state import AgentState, StepRecord, matches
 from fleetlog.domain.errors import NotAllowed, NotFound
-from fleetlog.domain.values import AGENT_ENDED, AgentSpec, DeliveryState, Effect, Message, Now, Stored
+from fleetlog.domain.values import AGENT_ENDED, AgentSpec, Message, Now
 
 __all__ = ["Agent", "StepRecord", "backoff_s", "matches"]
 
@@ -27,113 +26,10 @@ def backoff_s(attempt: int, jitter: float) -> float:
     return full / 2 + full / 2 * jitter
 
 
-class StepRecord(msgspec.Struct, frozen=True):
-    """What is recorded of one step. `state` is started, completed, failed, doubted or rejected."""
+class Agent(AgentState):
+    """One agent: what it is, and what may happen to it."""
 
-    name: str
-    effect: Effect
-    state: str
-    value: Stored = Stored()
-    message: Message | None = None
-    error_type: str = ""
-    error: str = ""
-    reasons: tuple[str, ...] = ()
-
-
-class Agent:
-    """One agent's state; a fresh one (`Agent(id)`) does not exist until `agent.spawned` is folded."""
-
-    __slots__ = (
-        "attempt",
-        "deliveries",
-        "fleet_id",
-        "goal",
-        "help_requests",
-        "id",
-        "interruptions",
-        "item",
-        "name",
-        "open_questions",
-        "output",
-        "progress_reports",
-        "reasons",
-        "rejections",
-        "retry_uptime_s",
-        "returned",
-        "spec",
-        "status",
-        "steps",
-        "unread",
-        "wait",
-        "workspace",
-    )
-
-    def __init__(self, agent_id: str) -> None:
-        self.id = agent_id
-        self.fleet_id = ""
-        self.name = ""
-        self.spec: AgentSpec | None = None
-        self.goal = ""
-        self.workspace = ""
-        self.item: object = None
-        self.status = ""
-        self.attempt = 0
-        self.interruptions = 0
-        self.rejections = 0
-        self.progress_reports = 0
-        self.steps: list[StepRecord] = []
-        self.unread: dict[str, Message] = {}
-        self.deliveries: dict[str, DeliveryState] = {}
-        self.open_questions: dict[str, str] = {}
-        self.help_requests: dict[str, bool] = {}
-        self.wait: e.AgentSuspended | None = None
-        self.retry_uptime_s: float | None = None
-        self.output: Stored | None = None
-        self.reasons: tuple[str, ...] = ()
-        self.returned = False
-
-    # --- questions ---------------------------------------------------------------------------
-
-    @property
-    def exists(self) -> bool:
-        return self.spec is not None
-
-    @property
-    def has_ended(self) -> bool:
-        return self.status in AGENT_ENDED
-
-    @property
-    def is_reachable(self) -> bool:
-        """It still takes messages: it has not ended, or it completed (and can be asked)."""
-        return self.status == "complete" or not self.has_ended
-
-    @property
-    def can_run(self) -> bool:
-        """Its function has work left: it has not returned, failed or been stopped."""
-        return self.exists and self.is_reachable and not self.returned
-
-    def is_due(self, now: Now) -> bool:
-        """The brain would get further if it were called now."""
-        if not self.can_run:
-            return False
-        if self.retry_uptime_s is not None:
-            return now.uptime_s >= self.retry_uptime_s
-        wait = self.wait
-        if wait is None:
-            return True
-        if wait.doubt:
-            return False
-        return any(matches(wait, message) for message in self.unread.values())
-
-    def unanswered(self) -> list[tuple[str, str]]:
-        """(message id, sender) of the questions nobody will answer any more."""
-        return [] if self.can_run or self._is_mailbox else list(self.open_questions.items())
-
-    @property
-    def _is_mailbox(self) -> bool:
-        return self.spec is not None and not self.spec.brain and self.is_reachable
-
-    # --- decide ------------------------------------------------------------------------------
+    __slots__ = ()
 
     def decide(self, command: c.AgentCommand, now: Now) -> list[e.AgentEvent]:
         """The events the command leads to, none when it changes nothing; or raises `Refused`."""
@@ -255,6 +151,8 @@ class Agent:
     def _submit(self, spec: AgentSpec, command: c.SubmitResult) -> list[e.AgentEvent]:
         if self.status == "complete":
             raise NotAllowed(f"Agent {self.id} has submitted its result already")
+        if command.index < 0 and spec.brain:
+            raise NotAllowed(f"Agent {self.id} is driven by its brain '{spec.brain}', which gives its result")
         index = command.index if command.index >= 0 else len(self.steps)
         self._expect(index)
         if not command.violations:
@@ -348,159 +246,3 @@ class Agent:
         if open_step and is_open and index == len(self.steps) - 1:
             return
         raise NotAllowed(f"Agent {self.id} is at step {len(self.steps)}, not {index}: another run went on")
-
-    # --- evolve ------------------------------------------------------------------------------
-
-    def evolve(self, event: e.AgentEvent) -> None:
-        """Fold one event; total over all agent events."""
-        match event:
-            case e.MessageDelivered():
-                message = event.message
-                self.unread[message.id] = message
-                self.deliveries[message.id] = "queued"
-                if message.type == "question" and not message.broadcast_size:
-                    self.open_questions[message.id] = message.sender
-            case e.StepCompleted():
-                record = StepRecord(event.name, event.effect, "completed", value=event.value)
-                self._record(event.index, record)
-            case e.MessageSeen():
-                self._see(event)
-            case e.MessageSent():
-                if event.correlation_id in self.deliveries:
-                    self._set_acknowledged(event.correlation_id)
-                self._record(event.index, StepRecord(event.name, "idempotent", "completed"))
-            case e.MessageAcknowledged():
-                self._set_acknowledged(event.message_id)
-            case e.StepStarted():
-                self._record(event.index, StepRecord(event.name, "effectful", "started"))
-            case e.StepFailed():
-                failed = StepRecord(event.name, event.effect, "failed")
-                failed = msgspec.structs.replace(failed, error_type=event.error_type, error=event.error)
-                self._record(event.index, failed)
-            case e.StepDoubted():
-                self._record(event.index, StepRecord(event.name, "effectful", "doubted"))
-            case e.StepDoubtResolved():
-                self._evolve_doubt_resolved(event)
-            case e.WaitTimedOut():
-                self._record(event.index, StepRecord(event.name, "pure", "completed"))
-            case e.ProgressReported():
-                self.progress_reports += 1
-            case e.HelpRequested():
-                self.help_requests[event.help_id] = False
-                if event.index >= 0:
-                    self._record(event.index, StepRecord(_help_name(event), "idempotent", "completed"))
-            case e.HelpAnswered():
-                self.help_requests[event.help_id] = True
-            case _:
-                self._evolve_life(event)
-
-    def _evolve_life(
-        self,
-        event: e.AgentSpawned
-        | e.AgentStarted
-        | e.AgentResumed
-        | e.AgentSuspended
-        | e.AgentAttemptFailed
-        | e.AgentCompleted
-        | e.AgentReturned
-        | e.AgentResultRejected
-        | e.AgentFailed
-        | e.AgentCancelled
-        | e.AgentTimedOut,
-    ) -> None:
-        match event:
-            case e.AgentSpawned():
-                self.spec, self.fleet_id, self.name = event.spec, event.fleet_id, event.name
-                self.goal, self.workspace, self.item = event.goal, event.workspace, event.item
-                self.status = "pending"
-            case e.AgentStarted():
-                self.status = "running"
-            case e.AgentResumed():
-                self.interruptions, self.retry_uptime_s = event.interruptions, None
-                self._run_on()
-            case e.AgentSuspended():
-                self.wait = event
-                self.status = self.status if self.status == "complete" else "waiting"
-            case e.AgentAttemptFailed():
-                self._evolve_attempt_failed(event)
-            case e.AgentCompleted():
-                self._record(event.index, StepRecord("submit_result", "idempotent", "completed"))
-                self.status, self.output, self.returned = "complete", event.output, event.returned
-            case e.AgentReturned():
-                self.returned, self.wait, self.retry_uptime_s = True, None, None
-            case e.AgentResultRejected():
-                self.rejections += 1
-                record = StepRecord("submit_result", "idempotent", "rejected", reasons=event.reasons)
-                self._record(event.index, record)
-            case e.AgentFailed():
-                self.reasons = event.reasons
-                self._end("failed")
-            case e.AgentCancelled():
-                self._end("cancelled", event.reason)
-            case e.AgentTimedOut():
-                self._end("timed_out", event.reason)
-            case _:
-                assert_never(event)
-
-    def _record(self, index: int, record: StepRecord) -> None:
-        """Step `index` now reads `record`; whatever it was waiting for is over."""
-        if index < len(self.steps):
-            self.steps[index] = record
-        else:
-            self.steps.append(record)
-        self.interruptions = 0
-        self._run_on()
-
-    def _run_on(self) -> None:
-        self.wait = None
-        if self.status == "waiting":
-            self.status = "running"
-
-    def _see(self, event: e.MessageSeen) -> None:
-        message = self.unread.pop(event.message_id, None)
-        self._record(event.index, StepRecord(event.name, "pure", "completed", message=message))
-        if event.acknowledged:
-            self._set_acknowledged(event.message_id)
-        else:
-            self.deliveries[event.message_id] = "seen"
-
-    def _set_acknowledged(self, message_id: str) -> None:
-        self.unread.pop(message_id, None)
-        self.open_questions.pop(message_id, None)
-        self.deliveries[message_id] = "acknowledged"
-
-    def _evolve_doubt_resolved(self, event: e.StepDoubtResolved) -> None:
-        if event.outcome == "retry":
-            del self.steps[event.index :]
-            self._run_on()
-        else:
-            name = self.steps[event.index].name
-            self._record(event.index, StepRecord(name, "effectful", "completed", value=event.value))
-
-    def _evolve_attempt_failed(self, event: e.AgentAttemptFailed) -> None:
-        """A step that failed as the last thing before the attempt did is tried again with it."""
-        self.attempt, self.retry_uptime_s = event.attempt, event.retry_uptime_s
-        self.reasons = (*self.reasons, event.error)
-        self.wait = None
-        while self.steps and self.steps[-1].state in ("failed", "rejected"):
-            self.steps.pop()
-        if self.status != "complete":
-            self.status = "waiting"
-
-    def _end(self, status: str, reason: str = "") -> None:
-        self.status, self.wait, self.retry_uptime_s = status, None, None
-        if reason:
-            self.reasons = (*self.reasons, reason)
-
-
-def matches(wait: e.AgentSuspended, message: Message) -> bool:
-    """Does the message fit what the wait asks for?"""
-    return (
-        (not wait.types or message.type in wait.types)
-        and (not wait.sender or message.sender == wait.sender)
-        and (not wait.correlation_id or message.correlation_id == wait.correlation_id)
-    )
-
-
-def _help_name(event: e.HelpRequested) -> str:
-    return f"request_help {event.help_id}"

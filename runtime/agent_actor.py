@@ -17,6 +17,7 @@ from fleetlog.domain.values import Message, fleet_id_of
 from fleetlog.runtime.aggregate_host import AggregateHost
 from fleetlog.runtime.brains.context import Context
 from fleetlog.runtime.brains.function import call_brain
+from fleetlog.runtime.brains.result_schema import schema_violations
 from fleetlog.runtime.brains.run import Run, RunEnded, RunStart
 from fleetlog.runtime.engine import Engine, Request
 from fleetlog.runtime.journal import Part, Receipt, Unit
@@ -71,7 +72,22 @@ class AgentActor(AggregateHost[Agent]):
         if request.run_id and (self._run is None or self._run.run_id != request.run_id):
             request.refuse(NotAllowed(f"Run {request.run_id} of agent {self.stream_id} is over"))
             return
+        command = request.command
+        if isinstance(command, c.SubmitResult) and command.index < 0 and (violations := self._violations(command)):
+            said = "; ".join(violations)
+            request.refuse(InvalidArgument(f"'output' does not fit the agent's result schema: {said}"))
+            return
         super().handle(request)
+
+    def _violations(self, command: c.SubmitResult) -> tuple[str, ...]:
+        """Of a result given from outside: whoever works the mailbox is told at once, and nothing is recorded."""
+        try:
+            spec = self.state.spec
+            return (
+                schema_violations(spec.result_schema, self.engine.artifacts.load_value(command.output)) if spec else ()
+            )
+        except StoreFault:
+            return ()  # the command meets the same fault, and is answered with it
 
     def evolved(self, state: Agent, events: Sequence[Any]) -> None:
         """A run that may go on no longer is stopped at once, before the commit that says so."""
@@ -80,18 +96,17 @@ class AgentActor(AggregateHost[Agent]):
 
     def outcome(self, state: Agent, command: Any, events: Sequence[Any]) -> Any:
         """The step's record for a command that records one; what was sent for a delivery."""
-        agent = state
         match command:
             case c.DeliverMessage():
                 return Sent(command.message.id, (self.stream_id,))
             case c.BeginRun():
-                return self._run_start(agent) if agent.can_run else None
+                return self._run_start(state) if state.can_run else None
             case c.AcknowledgeMessage():
-                return command.message_id in agent.deliveries
+                return command.message_id in state.deliveries
             case _:
                 index = getattr(command, "index", None)
-                known = index is not None and 0 <= index < len(agent.steps)
-                return agent.steps[index] if known and index is not None else None
+                known = index is not None and 0 <= index < len(state.steps)
+                return state.steps[index] if known and index is not None else None
 
     def _run_start(self, agent: Agent) -> RunStart:
         assert agent.spec is not None
@@ -108,12 +123,11 @@ class AgentActor(AggregateHost[Agent]):
 
     def wants_commit(self, state: Agent, events: Sequence[Any]) -> bool:
         """A message nobody waits for, and a step of the run that is going on, lead to nothing here."""
-        agent = state
-        if agent.has_ended:
+        if state.has_ended:
             return True
         last = events[-1]
         if isinstance(last, e.MessageDelivered):
-            return agent.wait is not None and matches(agent.wait, last.message)
+            return state.wait is not None and matches(state.wait, last.message)
         return self._run is None
 
     # --- what follows ------------------------------------------------------------------------

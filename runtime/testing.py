@@ -78,7 +78,8 @@ def folded(store: EventStore) -> dict[str, Agent | Fleet]:
 
 def state_of(aggregate: Agent | Fleet) -> dict[str, Any]:
     """An aggregate's whole state, for comparisons."""
-    return {slot: getattr(aggregate, slot) for slot in aggregate.__slots__}
+    slots = [slot for kind in type(aggregate).__mro__ for slot in getattr(kind, "__slots__", ())]
+    return {slot: getattr(aggregate, slot) for slot in slots}
 
 
 def wait_until(runtime: Runtime, fleet_id: str, found: Callable[[FleetStatus], bool]) -> FleetStatus:

@@ -20,6 +20,7 @@ from fleetlog.domain.fleet import Fleet
 from fleetlog.domain.values import AgentSpec, Effect, FleetSpec, Member, Message, MessageType, Now, Stored
 from fleetlog.domain.values import agent_id_for as agent_id_in
 from fleetlog.runtime import codec
+from fleetlog.runtime.testing import state_of
 
 __all__ = [
     "FLEET",
@@ -56,7 +57,7 @@ def id_of(name: str) -> str:
 
 def snapshot(aggregate: Any) -> dict[str, Any]:
     """A copy of the aggregate's whole state."""
-    return {slot: copy.deepcopy(getattr(aggregate, slot)) for slot in aggregate.__slots__}
+    return copy.deepcopy(state_of(aggregate))
 
 
 def stored_and_read(event: Any) -> Any:

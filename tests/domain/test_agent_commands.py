@@ -80,7 +80,7 @@ TABLE = {
     "request help from outside": Row(lambda _: c.RequestHelp("help-1", "stuck"), "help.requested", NO),
     "report progress": Row(lambda _: c.ReportProgress("half"), "agent.progress_reported", NO),
     "submit a result": Row(lambda n: c.SubmitResult(n, value()), "agent.completed", NO, AFTER_RESULT),
-    "submit a result from outside": Row(lambda _: c.SubmitResult(-1, value()), "agent.completed", NO, AFTER_RESULT),
+    "submit a result from outside": Row(lambda _: c.SubmitResult(-1, value()), NO, NO),
     "submit a result that does not fit": Row(
         lambda n: c.SubmitResult(n, value(), ("$: wrong",)), "agent.result_rejected", NO, AFTER_RESULT
     ),

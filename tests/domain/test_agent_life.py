@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fleetlog.domain import agent as agent_module
+from fleetlog.domain import agent_state
 from fleetlog.domain import commands as c
 from fleetlog.domain import events as e
 from fleetlog.domain.agent import Agent, StepRecord
@@ -77,12 +77,12 @@ def test_a_result_is_submitted_once() -> None:
 
 
 def test_a_result_from_outside_stands_for_the_next_step() -> None:
-    assert agent_story(done(0), done(1)).when(c.SubmitResult(-1, value())) == [e.AgentCompleted(2, value())]
+    assert mailbox(done(0), done(1)).when(c.SubmitResult(-1, value())) == [e.AgentCompleted(2, value())]
 
 
 def test_a_result_ends_the_wait_the_agent_was_in() -> None:
     story = agent_that_is("waiting")
-    story.when(c.SubmitResult(-1, value()))
+    story.when(c.SubmitResult(0, value()))
     assert story.state.wait is None
     assert story.state.status == "complete"
 
@@ -244,7 +244,7 @@ def test_a_mailbox_that_is_gone_answers_no_questions(end: Any) -> None:
 def test_every_agent_event_is_folded_by_some_case() -> None:
     folded = {
         pattern.attr
-        for node in ast.walk(ast.parse(inspect.getsource(agent_module)))
+        for node in ast.walk(ast.parse(inspect.getsource(agent_state)))
         if isinstance(node, ast.MatchClass) and isinstance(pattern := node.cls, ast.Attribute)
     }
     missing = {event.__name__ for event in e.AgentEvent.__args__} - folded

@@ -89,7 +89,7 @@ def test_nothing_is_recorded_behind_a_step_that_is_open() -> None:
     story = agent_story(done(0), e.StepStarted(1, "write"))
     words = "is inside its step 1 'write': it must end first"
     story.refuses(c.CompleteStep(2, "look", "pure", value()), NotAllowed, words)
-    story.refuses(c.SubmitResult(-1, value()), NotAllowed, words)
+    story.refuses(c.SubmitResult(2, value()), NotAllowed, words)
 
 
 def test_a_completed_step_is_never_recorded_again() -> None:

@@ -190,6 +190,21 @@ def test_a_mailbox_agent_ends_with_the_result_given_from_outside(open_runtime: O
         runtime.submit_result(fleet.agent_ids[0], 43)
 
 
+def test_a_result_given_from_outside_must_fit_the_schema(open_runtime: OpenRuntime) -> None:
+    runtime = open_runtime(brains={"a": lambda ctx: ctx.receive(("alert",)).payload})
+    clerk = mailbox("clerk", result_schema={"type": "integer"})
+    driven = AgentSpec(role="driven", prompt="x", brain="a")
+    fleet = runtime.spawn_fleet(FleetSpec(agents=(clerk, driven)))
+    before = wait_until(runtime, fleet.fleet_id, lambda s: s.agents[1].status == "waiting").position
+    with pytest.raises(errors.InvalidArgument, match=r"does not fit the agent's result schema: \$: 'ten' is not"):
+        runtime.submit_result(fleet.agent_ids[0], "ten")
+    with pytest.raises(errors.NotAllowed, match="is driven by its brain 'a'"):
+        runtime.submit_result(fleet.agent_ids[1], 10)
+    assert runtime.verify_ledger().events == before
+    runtime.submit_result(fleet.agent_ids[0], 10)
+    assert runtime.collect_results(fleet.fleet_id).results[0].output == 10
+
+
 def test_ten_thousand_agents_are_spawned_in_one_call(open_runtime: OpenRuntime) -> None:
     runtime = open_runtime()
     fleet = runtime.spawn_fleet(FleetSpec(agents=(mailbox("a", each=tuple(range(10_000))),)))
