@@ -5,17 +5,21 @@ cancelled await does not undo what was put on its way: repeat it with its idempo
 """
 
 import asyncio
+import contextlib
 import functools
 import os
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Concatenate, ParamSpec, Self, TypeVar
 
+from fleetlog.domain import checks
 from fleetlog.domain.values import MessageType
 from fleetlog.runtime.brains.function import Brain
 from fleetlog.runtime.host import Runtime, RuntimeConfig
 from fleetlog.runtime.journal import Receipt
+from fleetlog.runtime.replies import Results
 from fleetlog.runtime.reply import Reply
+from fleetlog.runtime.rows import TimelineEntry
 
 __all__ = ["AsyncRuntime"]
 
@@ -75,6 +79,7 @@ class AsyncRuntime:
     spawn_fleet = _awaitable(Runtime.spawn_fleet)
     attach_agent = _awaitable(Runtime.attach_agent)
     set_fleet_timeout = _awaitable(Runtime.set_fleet_timeout)
+    recover = _awaitable(Runtime.recover)
     cancel_fleet = _awaitable(Runtime.cancel_fleet)
     close_fleet = _awaitable(Runtime.close_fleet)
     archive_fleet = _awaitable(Runtime.archive_fleet)
@@ -92,12 +97,37 @@ class AsyncRuntime:
     fleet_status = _awaitable(Runtime.fleet_status)
     list_fleets = _awaitable(Runtime.list_fleets)
     list_agents = _awaitable(Runtime.list_agents)
-    collect_results = _awaitable(Runtime.collect_results)
-    timeline = _awaitable(Runtime.timeline)
     resolve_fleet = _awaitable(Runtime.resolve_fleet)
     store_artifact = _awaitable(Runtime.store_artifact)
     artifact = _awaitable(Runtime.artifact)
     verify_ledger = _awaitable(Runtime.verify_ledger)
+
+    async def collect_results(self, fleet_id: str, wait_s: float = 0.0) -> Results:
+        """See `Runtime.collect_results`. Waiting takes no thread, however many wait."""
+        ask = functools.partial(self.runtime.collect_results, fleet_id)
+        return await self._until(ask, lambda results: results.is_final, wait_s)
+
+    async def timeline(
+        self, fleet_id: str | None = None, *, after: int = 0, limit: int = 200, wait_s: float = 0.0
+    ) -> tuple[TimelineEntry, ...]:
+        """See `Runtime.timeline`. Waiting takes no thread, however many wait."""
+        ask = functools.partial(self.runtime.timeline, fleet_id, after=after, limit=limit)
+        return await self._until(ask, bool, wait_s)
+
+    async def _until(self, ask: Callable[[], T], found: Callable[[T], bool], wait_s: float) -> T:
+        """The answer once it is `found`, or as it is after `wait_s`: asked again whenever the views move on."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + checks.seconds("wait_s", wait_s, zero=True)
+        moved = asyncio.Event()
+        with self.runtime.listening(lambda: loop.call_soon_threadsafe(moved.set)):
+            while True:
+                moved.clear()
+                answer = await self._in_thread(ask)
+                remaining = deadline - loop.time()
+                if found(answer) or remaining <= 0:
+                    return answer
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(moved.wait(), remaining)
 
     async def send_message_nowait(
         self,

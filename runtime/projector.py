@@ -8,7 +8,8 @@ import logging
 import sqlite3
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from fleetlog.domain.errors import RuntimeClosed, StoreFault
 from fleetlog.projections.projection import Handler, Projection, Recorded, Rows
@@ -38,6 +39,7 @@ class Projector:
         self._position = min(file.positions.values(), default=0)
         self._subscription = store.subscribe(self._position)
         self._closed = False
+        self._listeners: set[Callable[[], object]] = set()
         self._thread = threading.Thread(target=self._work, name=f"{name}-projector", daemon=True)
         self._thread.start()
 
@@ -70,11 +72,28 @@ class Projector:
             self._advanced.wait_for(lambda: self._position > position or self._closed, timeout_s)
             return self._position
 
+    @contextmanager
+    def listening(self, listener: Callable[[], object]) -> Iterator[None]:
+        """Within it, `listener` is called, on the projector's thread, whenever the views have moved on or end."""
+        with self._advanced:
+            self._listeners.add(listener)
+        try:
+            yield
+        finally:
+            with self._advanced:
+                self._listeners.discard(listener)
+
+    def _tell(self) -> None:
+        """Those who wait look again; `_advanced` is held."""
+        self._advanced.notify_all()
+        for listener in self._listeners:
+            listener()
+
     def close(self) -> None:
         """Stop after the batch at hand."""
         with self._advanced:
             self._closed = True
-            self._advanced.notify_all()
+            self._tell()
         self._subscription.stop()
         self._thread.join(10)
         self._file.close()
@@ -130,7 +149,7 @@ class Projector:
         if self._file.is_there:  # else this was written into a deleted file, and is written again
             with self._advanced:
                 self._position = end
-                self._advanced.notify_all()
+                self._tell()
 
     def _fold(self, projection: Projection, batch: list[Recorded], after: int) -> Rows | None:
         rows = Rows()

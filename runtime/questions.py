@@ -2,6 +2,8 @@
 
 import threading
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 from fleetlog.domain import checks
 from fleetlog.domain.errors import RuntimeClosed
@@ -9,7 +11,7 @@ from fleetlog.domain.values import AGENT_ENDED, FLEET_ENDED
 from fleetlog.runtime.assembly import Assembly
 from fleetlog.runtime.audit import Verdict, verify
 from fleetlog.runtime.replies import AgentList, FleetList, FleetStatus, HelpList, InboxReply, Results
-from fleetlog.runtime.rows import DoubtRow, TimelineEntry
+from fleetlog.runtime.rows import DoubtRow, FleetRow, TimelineEntry
 
 __all__ = ["Questions"]
 
@@ -49,18 +51,20 @@ class Questions:
     def collect_results(self, fleet_id: str, wait_s: float = 0.0) -> Results:
         """How the fleet's agents have ended. Waits up to `wait_s` seconds until the fleet ends (a fleet that
         is kept open: until none of its agents is left to end)."""
-        checks.seconds("wait_s", wait_s, zero=True)
-        deadline = time.monotonic() + wait_s
+        deadline = time.monotonic() + checks.seconds("wait_s", wait_s, zero=True)
         position = self._catch_up()
-        while True:
-            fleet = self._parts.queries.fleet(fleet_id)
-            ended = sum(count for status, count in fleet.agents.items() if status in AGENT_ENDED)
+        while not self._is_collected(fleet_id):
             remaining = deadline - time.monotonic()
-            if ended >= fleet.agent_count and (fleet.keep_open or fleet.status in FLEET_ENDED):
-                break
             if remaining <= 0 or self._closed.is_set():
                 break
             position = self._parts.projector.wait_past(position, min(remaining, 1.0))
+        return self._results(fleet_id, position)
+
+    def _is_collected(self, fleet_id: str) -> bool:
+        return _is_final(self._parts.queries.fleet(fleet_id))
+
+    def _results(self, fleet_id: str, position: int) -> Results:
+        fleet = self._parts.queries.fleet(fleet_id)
         results = self._parts.queries.results(fleet_id)
         delivered = sum(1 for result in results if result.status == "complete")
         return Results(
@@ -71,6 +75,7 @@ class Questions:
             lost=len(results) - delivered,
             still_running=fleet.agent_count - len(results),
             results=tuple(results),
+            is_final=_is_final(fleet),
             position=position,
         )
 
@@ -87,6 +92,11 @@ class Questions:
             position = self._parts.projector.wait_past(position, min(1.0, deadline - time.monotonic()))
             entries = self._parts.queries.timeline(fleet_id, after, limit)
         return tuple(entries)
+
+    def listening(self, listener: Callable[[], object]) -> AbstractContextManager[None]:
+        """Within it, `listener` is called whenever there may be another answer: on a thread of ours, so briefly."""
+        self._check_open()
+        return self._parts.projector.listening(listener)
 
     def resolve_fleet(self, prefix: str) -> str:
         """The one fleet whose id begins with `prefix` (with or without `fleet-`)."""
@@ -129,3 +139,8 @@ class Questions:
     def _check_open(self) -> None:
         if self._closed.is_set():
             raise RuntimeClosed("the runtime is closed; open it again")
+
+
+def _is_final(fleet: FleetRow) -> bool:
+    ended = sum(count for status, count in fleet.agents.items() if status in AGENT_ENDED)
+    return ended >= fleet.agent_count and (fleet.keep_open or fleet.status in FLEET_ENDED)

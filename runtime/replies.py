@@ -91,7 +91,8 @@ class InboxReply(msgspec.Struct, frozen=True):
 
 
 class Results(msgspec.Struct, frozen=True):
-    """How a fleet's agents have ended. `delivered` have completed, `lost` ended otherwise."""
+    """How a fleet's agents have ended. `delivered` have completed, `lost` ended otherwise. `is_final`: every agent
+    has ended, and so has the fleet (or it is kept open)."""
 
     fleet_id: str
     status: str
@@ -100,6 +101,7 @@ class Results(msgspec.Struct, frozen=True):
     lost: int
     still_running: int
     results: tuple[ResultRow, ...]
+    is_final: bool
     position: int
 
 

@@ -379,6 +379,20 @@ def test_closing_ends_within_seconds_whatever_a_brain_does(tmp_path: Path) -> No
     leave.set()
 
 
+def test_any_number_of_asyncio_callers_wait_at_once(tmp_path: Path) -> None:
+    async def host() -> list[str]:
+        async with AsyncRuntime.open(tmp_path, brains={"a": lambda ctx: ctx.receive().payload}) as runtime:
+            agent = AgentSpec(role="a", prompt="x", brain="a")
+            fleet = await runtime.spawn_fleet(FleetSpec(agents=(agent,)))
+            waiting = [asyncio.create_task(runtime.collect_results(fleet.fleet_id, wait_s=20)) for _ in range(200)]
+            early = await runtime.timeline(after=1_000, wait_s=0.1)
+            assert early == ()
+            await runtime.send_message("operator", "a", fleet.fleet_id, "alert", "done")
+            return [results.status for results in await asyncio.gather(*waiting)]
+
+    assert asyncio.run(host()) == ["complete"] * 200
+
+
 def test_an_asyncio_host_is_never_blocked(tmp_path: Path) -> None:
     async def host() -> tuple[str, int]:
         ticks = 0
