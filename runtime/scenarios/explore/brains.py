@@ -159,7 +159,7 @@ def planner(ctx: "Context") -> None:
     overview = _ask(ctx, Question(q.OVERVIEW, (), _MAP), Overview)
     exchanges = []
     for question in questions_about(concerns):
-        ctx.progress(question.text)
+        ctx.progress(question.text[:500])
         exchanges.append(Exchange(question, _ask(ctx, question, Answer)))
     concerns = weighed(concerns, exchanges)
     plan = make_plan(concerns, handoff.cold, handoff.has_tests)

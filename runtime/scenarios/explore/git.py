@@ -48,7 +48,7 @@ def git_output(workspace: str, *arguments: str, timeout_s: float = 20.0) -> byte
             check=False,
         )
     except OSError as error:
-        raise GitFailed(f"git could not be started ({error.strerror})") from error
+        raise GitFailed(_not_started(workspace, error)) from error
     except subprocess.TimeoutExpired as error:
         raise GitFailed(f"git {arguments[0]} did not end within {timeout_s:.0f} s") from error
     if done.returncode != 0:
@@ -58,7 +58,10 @@ def git_output(workspace: str, *arguments: str, timeout_s: float = 20.0) -> byte
 
 @contextmanager
 def git_stream(workspace: str, *arguments: str) -> Iterator[IO[bytes]]:
-    """The standard output of git while it runs; leaving the block ends git. Raises GitFailed."""
+    """The standard output of git while it runs; leaving the block ends git.
+
+    Raises GitFailed, also at the end of a block that has read everything, if git did not come to a good end.
+    """
     try:
         process = subprocess.Popen(
             _command(arguments),
@@ -69,13 +72,23 @@ def git_stream(workspace: str, *arguments: str) -> Iterator[IO[bytes]]:
             stderr=subprocess.DEVNULL,
         )
     except OSError as error:
-        raise GitFailed(f"git could not be started ({error.strerror})") from error
+        raise GitFailed(_not_started(workspace, error)) from error
     with process:
         assert process.stdout is not None
         try:
             yield process.stdout
+            if not process.stdout.read(1) and process.wait():
+                raise GitFailed(f"git {arguments[0]} failed on the way: the repository is damaged")
         finally:
             process.kill()
+
+
+def _not_started(workspace: str, error: OSError) -> str:
+    if not os.path.isdir(workspace):
+        return "there is no such folder"
+    if isinstance(error, FileNotFoundError):
+        return "git is not installed, or not on the PATH"
+    return f"git could not be started ({error.strerror})"
 
 
 def _first_line(stderr: bytes, command: str) -> str:

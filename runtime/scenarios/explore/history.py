@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from fleetlog.runtime.scenarios.explore.git import GitFailed, git_output, git_stream
 from fleetlog.runtime.scenarios.explore.languages import is_code, language_of
-from fleetlog.runtime.scenarios.explore.listing import printable
+from fleetlog.runtime.scenarios.explore.listing import printable, unquotable
 
 MIN_COMMITS, MAX_COMMITS, WINDOW_DAYS = 2_000, 5_000, 730
 RECENT_DAYS = 90
@@ -202,7 +202,8 @@ class _Reader:
         return path
 
     def _history(self) -> History:
-        here = {path for path in self._tallies if os.path.lexists(os.path.join(self._workspace, path))}
+        quotable = (path for path in self._tallies if not unquotable(path))
+        here = {path for path in quotable if os.path.lexists(os.path.join(self._workspace, path))}
         return History(
             commits=self._commits,
             fixes=self._fixes,

@@ -43,10 +43,8 @@ class _Found:
             self.files.append(path)
 
     def _objection(self, path: str) -> str:
-        if printable(path) != path:
-            return "name is not UTF-8"
-        if not path.isprintable():
-            return "name has control characters"
+        if reason := unquotable(path):
+            return reason
         try:
             mode = os.lstat(os.path.join(self.root, path)).st_mode
         except FileNotFoundError:
@@ -86,6 +84,15 @@ def printable(path: str) -> str:
     return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
+def unquotable(path: str) -> str:
+    """Why the name cannot stand in a message or a report; empty where it can."""
+    if printable(path) != path:
+        return "name is not UTF-8"
+    if not path.isprintable():
+        return "name has control characters"
+    return "name has a backtick, which no report can quote" if "`" in path else ""
+
+
 def _from_git(found: _Found) -> bool:
     try:
         listed = git_output(found.root, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
@@ -106,15 +113,18 @@ def _walk(found: _Found) -> None:
     def unreadable(error: OSError) -> None:
         found.leave_out("unreadable", os.path.relpath(str(error.filename), found.root))
 
-    for folder, below, names in os.walk(found.root, onerror=unreadable):
-        prefix = os.path.relpath(folder, found.root).replace(os.sep, "/")
-        prefix = "" if prefix == "." else prefix + "/"
-        for name in sorted(below):
+    # One step of `os.walk` at a time: until Python 3.12 it calls itself for each level, and some trees are too deep.
+    prefixes = [""]
+    while prefixes:
+        prefix = prefixes.pop()
+        folder = os.path.join(found.root, prefix)
+        _, below, names = next(os.walk(folder, onerror=unreadable), ("", [], []))
+        for name in below:
             reason = _folder_objection(folder, name)
             if reason:
-                below.remove(name)
                 found.leave_out(reason, prefix + name + "/")
-        below.sort()
+            else:
+                prefixes.append(prefix + name + "/")
         for name in names:
             found.take(prefix + name)
 

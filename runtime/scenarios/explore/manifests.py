@@ -48,9 +48,17 @@ def read_manifests(workspace: str, paths: Iterable[str]) -> Manifests:
             continue
         try:
             reader(found, path, _text(workspace, path))
-        except (OSError, ValueError, configparser.Error, TypeError, AttributeError) as error:
+        except (OSError, ValueError, configparser.Error, TypeError, AttributeError, RecursionError) as error:
             found.trouble[path] = printable(str(error))[:120] or type(error).__name__
-    return Manifests(tuple(found.scripts), found.go_modules, found.package_dirs, found.trouble)
+    return Manifests(
+        tuple(_storable(script) for script in found.scripts), found.go_modules, found.package_dirs, found.trouble
+    )
+
+
+def _storable(script: EntryPoint) -> EntryPoint:
+    """JSON can spell out half a character, which is no text that can be stored."""
+    name, target = (text.encode("utf-8", "backslashreplace").decode() for text in (script.name, script.target))
+    return EntryPoint(script.kind, name, script.path, script.line, target)
 
 
 def _reader(path: str) -> Any:
@@ -123,7 +131,7 @@ def _package_json(found: _Found, path: str, text: str) -> None:
     folder = posixpath.dirname(path)
     binaries = document.get("bin", {})
     if isinstance(binaries, str):
-        binaries = {document.get("name", "bin"): binaries}
+        binaries = {str(document.get("name", "bin")): binaries}
     for name, target in sorted(binaries.items()):
         found.scripts.append(
             EntryPoint("npm bin", name, path, _line(text, target), posixpath.normpath(posixpath.join(folder, target)))
@@ -133,7 +141,7 @@ def _package_json(found: _Found, path: str, text: str) -> None:
         target = posixpath.normpath(posixpath.join(folder, main))
         found.scripts.append(EntryPoint("npm main", main, path, _line(text, '"main"'), target))
     for name in sorted(document.get("scripts", {})):
-        found.scripts.append(EntryPoint("npm script", name, path, _line(text, f'"{name}"')))
+        found.scripts.append(EntryPoint("npm script", str(name), path, _line(text, f'"{name}"')))
 
 
 def _go_mod(found: _Found, path: str, text: str) -> None:

@@ -13,6 +13,12 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
+def code(text: str, most: int = 160) -> str:
+    """Text of foreign origin as a code span: inside one only a backtick or a line's end acts."""
+    quiet = "".join(letter if letter.isprintable() else " " for letter in text.replace("`", "'"))
+    return f"`{quiet[:most].strip()}`"
+
+
 def plain(text: str, most: int = 60) -> str:
     """A person's name or a message of foreign origin, without anything Markdown would act upon."""
     return "".join(letter for letter in text if letter.isprintable() and letter not in "|`*_<>[]#\\")[:most].strip()

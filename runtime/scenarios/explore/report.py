@@ -10,7 +10,7 @@ from msgspec import Struct
 from fleetlog.runtime.scenarios.explore import report_map
 from fleetlog.runtime.scenarios.explore.answers import counted
 from fleetlog.runtime.scenarios.explore.handoff import HandOff
-from fleetlog.runtime.scenarios.explore.markdown import cell, table
+from fleetlog.runtime.scenarios.explore.markdown import cell, plain, table
 from fleetlog.runtime.scenarios.explore.overview import Overview
 from fleetlog.runtime.scenarios.explore.plan import Concern, Exchange, Plan, Step
 from fleetlog.runtime.scenarios.explore.risks import RING, UNTESTED, Risk, in_order
@@ -49,7 +49,7 @@ class Findings(Struct, frozen=True):
 
 def report(found: Findings) -> str:
     sections = (
-        f"# Before the refactoring: {found.overview.name}",
+        f"# Before the refactoring: {plain(found.overview.name)}",
         "\n".join(f"- {bullet}" for bullet in _summary(found)),
         report_map.code_map(found.overview, found.handoff.past),
         _risks(found.concerns),

@@ -6,7 +6,7 @@ from fleetlog.runtime.scenarios.explore.answers import counted
 from fleetlog.runtime.scenarios.explore.facts import EntryPoint
 from fleetlog.runtime.scenarios.explore.handoff import HandOff, Past
 from fleetlog.runtime.scenarios.explore.languages import is_code
-from fleetlog.runtime.scenarios.explore.markdown import cell, plain, table
+from fleetlog.runtime.scenarios.explore.markdown import cell, code, table
 from fleetlog.runtime.scenarios.explore.overview import Folder, Overview
 
 _DEPTH = {"parsed": "parsed", "rough": "by regular expressions, rough", "counted": "lines counted only"}
@@ -74,7 +74,7 @@ def _entries(overview: Overview) -> str:
 def _entry(entry: EntryPoint) -> str:
     place = f"{entry.path}:{entry.line}" if entry.line else entry.path
     target = f" -> `{entry.target}`" if entry.target and entry.target != entry.path else ""
-    name = "" if entry.name == entry.path else f"`{entry.name.replace('`', '')}` "
+    name = "" if entry.name == entry.path else f"{code(entry.name)} "
     return f"{entry.kind} {name}(`{place}`){target}"
 
 
@@ -121,5 +121,5 @@ _WITH_LOGIC = frozenset({"C#", "Ruby", "PHP", "Swift", "Shell", "Lua", "Elixir",
 def _examples(examples: Sequence[str], count: int) -> str:
     if not examples:
         return ""
-    shown = "; ".join(f"`{plain(example, 160)}`" for example in examples)
+    shown = "; ".join(code(example) for example in examples)
     return f": {shown}{' ...' if count > len(examples) else ''}"

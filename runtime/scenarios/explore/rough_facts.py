@@ -5,6 +5,7 @@ is the number of branching words and operators, which is comparable inside one l
 """
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -22,14 +23,14 @@ _C_IMPORT = re.compile(r'^\s*#\s*include\s*"([^"\n]+)"', re.MULTILINE)
 
 _NOT_NAMES = r"(?!(?:if|for|while|switch|catch|return|else|do|with|sizeof|synchronized|using|lock|new)\b)"
 _JS_FUNCTION = re.compile(
-    r"\bfunction\b\s*\*?\s*(?P<a>\w*)\s*\([^)]*\)[^{;\n]*\{"
-    r"|(?P<b>\w+)\s*[:=]\s*(?:async\s*)?(?:\([^()]*\)|\w+)(?:\s*:\s*[^=\n]+)?\s*=>\s*\{"
+    r"\bfunction\b\s*\*?\s*(?P<a>\w*)\s*\([^)]{0,1000}\)[^{;\n]*\{"
+    r"|\b(?P<b>\w+)\s*[:=]\s*(?:async\s*)?(?:\([^()]*\)|\w+)(?:\s*:\s*[^=\n]+)?\s*=>\s*\{"
     rf"|^[ \t]+(?:(?:public|private|protected|static|async|get|set|override)\s+)*{_NOT_NAMES}(?P<c>[\w#$]+)"
     r"\s*\([^()]*\)(?:\s*:\s*[^{;\n]+)?\s*\{",
     re.MULTILINE,
 )
 _GO_FUNCTION = re.compile(r"^func\s+(?:\([^)]*\)\s*)?(?P<a>\w+)[^\n]*\{[ \t]*$", re.MULTILINE)
-_RUST_FUNCTION = re.compile(r"\bfn\s+(?P<a>\w+)[^{;]*\{")
+_RUST_FUNCTION = re.compile(r"\bfn\s+(?P<a>\w+)[^{;]{0,1000}\{")
 _C_FUNCTION = re.compile(
     rf"^[ \t]*(?:[\w:<>,\[\]~]+[ \t*&]+)+{_NOT_NAMES}(?P<a>[\w:~]+)\s*\([^;{{}}()]*(?:\([^()]*\)[^;{{}}()]*)*\)"
     r"[^;{}()=]*\{",
@@ -37,10 +38,12 @@ _C_FUNCTION = re.compile(
 )
 _BRANCH = re.compile(r"\b(?:if|for|while|case|catch)\b|&&|\|\||\?(?=\s)")
 _RUST_BRANCH = re.compile(r"\b(?:if|for|while)\b|&&|\|\||=>")
+# An escape outside of strings is noise, and so is the rest after a comment that nobody closed: what does not match must
+# not be looked at from each of its letters again.
 _NOISE = re.compile(
-    r"//[^\n]*|/\*.*?\*/|\"(?:\\.|[^\"\\\n])*\"|`(?:\\.|[^`\\])*`|'(?:\\.|[^'\\\n]){1,120}?'", re.DOTALL
+    r"\\.|//[^\n]*|/\*.*?(?:\*/|\Z)|\"(?:\\.|[^\"\\\n])*\"|`(?:\\.|[^`\\])*`|'(?:\\.|[^'\\\n]){1,120}?'", re.DOTALL
 )
-_RUST_NOISE = re.compile(r"//[^\n]*|/\*.*?\*/|\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\\n])'", re.DOTALL)
+_RUST_NOISE = re.compile(r"\\.|//[^\n]*|/\*.*?(?:\*/|\Z)|\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\\n])'", re.DOTALL)
 _NOT_NEWLINE = re.compile(r"[^\n]+")
 
 
@@ -89,44 +92,40 @@ def _blank(noise: re.Match[str]) -> str:
 
 
 def _imports(text: str, grammar: Grammar) -> Iterator[ImportFact]:
-    count = _LineCounter(text)
+    lines = _Offsets(text, re.compile("\n"))
     for match in grammar.imports.finditer(text):
         written = next(group for group in match.groups() if group)
         module = f"mod {written}" if grammar.imports is _RUST_IMPORT and match.group(2) else written
-        yield ImportFact(module, count.line_of(match.end()))
+        yield ImportFact(module, 1 + lines.between(0, match.end()))
 
 
 def _functions(bare: str, grammar: Grammar) -> Iterator[FunctionFact]:
-    count = _LineCounter(bare)
+    lines, branches, ends = _Offsets(bare, re.compile("\n")), _Offsets(bare, grammar.branch), _block_ends(bare)
     for match in grammar.function.finditer(bare):
-        end = _closing(bare, match.end())
+        end = ends[bare.rindex("{", 0, match.end())]
         name = next((group for group in match.groups() if group), "") or "(anonymous)"
-        first = count.line_of(match.start() + len(match.group()) - len(match.group().lstrip()))
-        lines = bare.count("\n", match.start(), end) + 1
-        yield FunctionFact(name, first, lines, 1 + len(grammar.branch.findall(bare, match.end(), end)))
+        start = match.start() + len(match.group()) - len(match.group().lstrip())
+        size = 1 + lines.between(match.start(), end)
+        yield FunctionFact(name, 1 + lines.between(0, start), size, 1 + branches.between(match.end(), end))
 
 
-def _closing(bare: str, start: int) -> int:
-    """Where the block that was opened just before `start` ends."""
-    depth = 1
-    for brace in re.compile(r"[{}]").finditer(bare, start):
-        depth += 1 if brace.group() == "{" else -1
-        if depth == 0:
-            return brace.end()
-    return len(bare)
+def _block_ends(bare: str) -> dict[int, int]:
+    """For each opening brace where its block ends; with the text, if it is never closed."""
+    ends: dict[int, int] = {}
+    opened: list[int] = []
+    for brace in re.finditer(r"[{}]", bare):
+        if brace.group() == "{":
+            opened.append(brace.start())
+        elif opened:
+            ends[opened.pop()] = brace.end()
+    return ends | dict.fromkeys(opened, len(bare))
 
 
-class _LineCounter:
-    """Line numbers of ascending offsets, each newline counted once."""
+class _Offsets:
+    """Where a pattern is found, read once and counted often: a file may be one function inside the other."""
 
-    def __init__(self, text: str) -> None:
-        self._text = text
-        self._offset = 0
-        self._line = 1
+    def __init__(self, text: str, pattern: re.Pattern[str]) -> None:
+        self._found = [match.start() for match in pattern.finditer(text)]
 
-    def line_of(self, offset: int) -> int:
-        if offset < self._offset:
-            self._offset, self._line = 0, 1
-        self._line += self._text.count("\n", self._offset, offset)
-        self._offset = offset
-        return self._line
+    def between(self, start: int, end: int) -> int:
+        return bisect_left(self._found, end) - bisect_left(self._found, start)

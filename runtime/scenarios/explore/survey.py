@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from fleetlog.runtime.scenarios.explore.facts import (
     AT_IMPORT,
     Edge,
@@ -35,7 +37,12 @@ def survey_workspace(workspace: str) -> Survey:
 
 
 def assembled(listing: Listing, files: Sequence[FileFacts], links: Links, manifests: Manifests) -> Survey:
-    return Survey(listing, tuple(files), links, tuple(entry_points(files, manifests)))
+    told = tuple(_with_trouble(file, manifests.trouble.get(file.path, "")) for file in files)
+    return Survey(listing, told, links, tuple(entry_points(files, manifests)))
+
+
+def _with_trouble(file: FileFacts, trouble: str) -> FileFacts:
+    return replace(file, trouble="manifest not understood", detail=trouble) if trouble and not file.trouble else file
 
 
 class _Resolved(NamedTuple):
