@@ -95,7 +95,7 @@ def decode(topic: str, state: bytes) -> Envelope:
         if topic in UPCASTERS:
             return _upcast(topic, state)
         return _decoder.decode(state)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, TypeError) as error:  # TypeError: it is no blob any more
         raise LogCorrupt(f"a stored {topic} event cannot be decoded: {error}") from error
 
 
@@ -103,7 +103,7 @@ def verify(topic: str, state: bytes, stream_id: str, version: int, previous: byt
     """The event's chain digest, if it follows from `previous`; raises `LogCorrupt`."""
     try:
         sealed = _sealed_decoder.decode(state)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, TypeError) as error:
         raise LogCorrupt(f"{stream_id} version {version}: not a stored event: {error}") from error
     if sealed.chain != chain_digest(previous, stream_id, version, topic, bytes(sealed.body)):
         raise LogCorrupt(f"{stream_id} version {version}: its chain digest does not follow the one before it")

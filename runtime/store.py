@@ -84,7 +84,7 @@ class LogSubscription(Subscription[ApplicationRecorder]):
             batch = self._recorder.select_notifications(
                 self.position, limit, topics=self._topics, inclusive_of_start=False
             )
-        except (PersistenceError, sqlite3.Error, TypeError, ValueError) as error:
+        except (PersistenceError, sqlite3.Error) as error:
             raise StoreFault(f"the log cannot be read behind position {self.position}: {error}") from error
         if batch:
             self.position = batch[-1].id
