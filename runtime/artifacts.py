@@ -2,10 +2,11 @@
 
 import hashlib
 import os
-import tempfile
+import secrets
+from contextlib import suppress
 from pathlib import Path
 
-from fleetlog.domain.errors import InvalidArgument, NotFound, StoreUnavailable
+from fleetlog.domain.errors import InvalidArgument, LogCorrupt, NotFound, StoreUnavailable
 from fleetlog.domain.values import Artifact, Stored
 from fleetlog.runtime import codec
 
@@ -37,15 +38,20 @@ class ArtifactStore:
         return artifact
 
     def get(self, sha256: str) -> bytes:
-        """The content; raises `NotFound`."""
+        """The content; raises `NotFound`, or `LogCorrupt` when it is not what was stored."""
         if len(sha256) != 64 or not sha256.isalnum():
             raise InvalidArgument(f"'sha256' must be 64 hexadecimal digits, got \"{sha256[:80]}\"")
         try:
             if self._folder is None:
                 return self._memory[sha256]
-            return self._path(self._folder, sha256).read_bytes()
-        except (KeyError, OSError) as error:
+            content = self._path(self._folder, sha256).read_bytes()
+        except (KeyError, FileNotFoundError) as error:
             raise NotFound(f"No such artifact: {sha256}") from error
+        except OSError as error:
+            raise StoreUnavailable(f"the artifact {sha256} cannot be read: {error}") from error
+        if hashlib.sha256(content).hexdigest() != sha256:
+            raise LogCorrupt(f"the artifact {sha256} is damaged: its content is not what was stored")
+        return content
 
     def store_value(self, value: object) -> Stored:
         """A brain's value for an event: inline, or as an artifact when it is large. Raises `TypeError`
@@ -67,17 +73,26 @@ class ArtifactStore:
 
     @staticmethod
     def _write(path: Path, content: bytes) -> None:
+        """The content, its name and its folder's name are on the disk when this returns; else nothing is left."""
+        temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}.new")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+            with temporary.open("wb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            Path(file.name).replace(path)
-            folder = os.open(path.parent, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+            temporary.replace(path)
+            for folder in (path.parent, path.parent.parent):
+                _sync(folder)
         except OSError as error:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
             raise StoreUnavailable(f"the artifact {path.name} could not be stored: {error}") from error
+
+
+def _sync(folder: Path) -> None:
+    fd = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
