@@ -78,19 +78,22 @@ class Workers:
         with self._changed:
             self._closed = True
             self._waiting.clear()
-            running = [task for tasks in self._executing.values() for task in tasks]
             self._changed.notify_all()
-        for task in running:
+        for task in self._under_way():
             task.stop("the runtime is closing")
         deadline = time.monotonic() + timeout_s
         self._join(time.monotonic() + timeout_s / 3)
-        for task in running:
+        for task in self._under_way():
             task.interrupt()
         self._join(deadline)
         stuck = [thread.name for thread in self._threads if thread.is_alive()]
         if stuck:
             logger.warning("action=workers_abandoned threads=%s", ",".join(stuck))
         return not stuck
+
+    def _under_way(self) -> list[Task]:
+        with self._changed:
+            return [task for tasks in self._executing.values() for task in tasks]
 
     def _join(self, deadline: float) -> None:
         for thread in self._threads:
