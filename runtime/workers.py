@@ -61,7 +61,13 @@ class Workers:
                 self._threads.append(thread)
                 thread.start()
             else:
-                self._changed.notify()
+                self._wake_one()
+
+    def _wake_one(self) -> None:
+        """Wake an idle thread, which is idle no longer: the next one to be woken is another. `_changed` is held."""
+        if self._idle:
+            self._idle -= 1
+            self._changed.notify()
 
     def has_waiting(self) -> bool:
         """Does a run wait for a thread (or for its fleet's turn)?"""
@@ -117,7 +123,6 @@ class Workers:
                     return task
                 self._idle += 1
                 self._changed.wait()
-                self._idle -= 1
             return None
 
     def _pick(self) -> Task | None:
@@ -141,4 +146,4 @@ class Workers:
             tasks.discard(task)
             if not tasks:
                 del self._executing[task.fleet_id]
-            self._changed.notify()
+            self._wake_one()

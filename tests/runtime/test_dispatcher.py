@@ -1,215 +1,313 @@
-"""Actors that share threads: fair, in order, one thread at a time, and nobody's failure is another's."""
+"""Actors on a few threads: whose turn it is, what order holds, and what a failing actor cannot do to the others."""
 
 import logging
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pykka
 import pytest
-from pykka._envelope import Envelope
 
-from fleetlog.domain.errors import RuntimeClosed
-from fleetlog.runtime.dispatcher import TURN, Dispatcher, PooledActor
+from fleetlog.domain.errors import Fault, FleetlogError, RuntimeClosed
+from fleetlog.domain.values import AgentSpec, FleetSpec
+from fleetlog.runtime.dispatcher import TURN, Dispatcher, Mailbox, PooledActor
+from fleetlog.runtime.engine import Request
+from fleetlog.runtime.host import Runtime
+from fleetlog.runtime.journal import Receipt
+from fleetlog.runtime.reply import Reply
+from fleetlog.runtime.testing import wait_until
+
+OpenDispatcher = Callable[..., Dispatcher]
+OpenRuntime = Callable[..., Runtime]
+DEADLY = [ZeroDivisionError, SystemExit, KeyboardInterrupt, GeneratorExit]
 
 
 @pytest.fixture
-def dispatcher() -> Iterator[Dispatcher]:
-    opened = Dispatcher(2)
-    yield opened
-    opened.close(5)
-    assert not [thread for thread in threading.enumerate() if "actors" in thread.name]
+def open_dispatcher() -> Iterator[OpenDispatcher]:
+    """`open_dispatcher(threads)`; closed after the test, with no thread and no registered actor left."""
+    before = set(threading.enumerate())
+    opened: list[Dispatcher] = []
+
+    def make(threads: int = 2) -> Dispatcher:
+        opened.append(Dispatcher(threads))
+        return opened[-1]
+
+    yield make
+    for dispatcher in opened:
+        dispatcher.close(10)
+    assert set(threading.enumerate()) <= before
+    assert pykka.ActorRegistry.get_all() == []
 
 
-class Recorder(PooledActor):
-    """Handles what it is told, and writes it down."""
+@pytest.fixture
+def eager_switching() -> Iterator[None]:
+    """Threads change as often as Python lets them: races that can happen do."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(usual)
 
-    def __init__(self, dispatcher: Dispatcher, log: list[Any] | None = None, name: str = "") -> None:
+
+class Doer(PooledActor):
+    """Does what its messages say, and keeps what it was told of failures."""
+
+    def __init__(self, dispatcher: Dispatcher) -> None:
         super().__init__(dispatcher)
-        self.log: list[Any] = [] if log is None else log
-        self.name = name
-        self.failures: list[tuple[object, Exception]] = []
-        self.here = 0
-        self.crowded = False
+        self.failures: list[Exception] = []
 
-    def __str__(self) -> str:
-        return self.name or "recorder"
-
-    def on_receive(self, message: Any) -> Any:
-        self.here += 1
-        self.crowded = self.crowded or self.here > 1
-        try:
-            if callable(message):
-                return message()
-            self.log.append((self.name, message) if self.name else message)
-            return message
-        finally:
-            self.here -= 1
+    def on_receive(self, message: Callable[[], Any]) -> Any:
+        return message()
 
     def on_message_failure(self, message: object, error: Exception) -> None:
-        self.failures.append((message, error))
+        self.failures.append(error)
 
 
-def begin(dispatcher: Dispatcher, *arguments: Any) -> Recorder:
-    actor = Recorder(dispatcher, *arguments)
-    actor._start_actor_loop()
-    return actor
+class Narrow(Doer):
+    """With a mailbox for ten."""
+
+    mailbox_capacity = 10
 
 
-def settle(*actors: Recorder) -> None:
-    """Everything that was put before has been handled."""
-    for actor in actors:
-        done = threading.Event()
-        actor.post(done.set)
-        assert done.wait(20)
+class Gate:
+    """A message that holds its actor, and with it a thread, until `open`."""
+
+    def __init__(self) -> None:
+        self._reached, self._opened = threading.Event(), threading.Event()
+
+    def __call__(self) -> None:
+        self._reached.set()
+        assert self._opened.wait(20)
+
+    def wait_until_reached(self) -> None:
+        assert self._reached.wait(20)
+
+    def open(self) -> None:
+        self._opened.set()
 
 
-def blocking(began: threading.Event, gate: threading.Event) -> Callable[[], None]:
-    """A handler that says when it is at work, and is so until the gate opens."""
-
-    def handler() -> None:
-        began.set()
-        gate.wait(20)
-
-    return handler
+def fail(error: type[BaseException]) -> None:
+    raise error("on purpose")
 
 
-def fail(error: BaseException) -> Any:
-    def handler() -> None:
-        raise error
-
-    return handler
-
-
-def test_an_actor_is_asked_and_told_as_any_pykka_actor(dispatcher: Dispatcher) -> None:
-    reference = Recorder.start(dispatcher)
-    assert reference.ask("hello", timeout=10) == "hello"
-    reference.tell("news")
-    assert reference.ask("more", timeout=10) == "more"
-    assert reference.proxy().log.get(timeout=10) == ["hello", "news", "more"]
-    assert pykka.ActorRegistry.get_all() == []
-    assert reference.stop(timeout=10)
-    with pytest.raises(pykka.ActorDeadError):
-        reference.ask("anybody there?", timeout=10)
+def run_all(targets: list[Callable[[], None]]) -> None:
+    """Each on a thread of its own, to its end."""
+    threads = [threading.Thread(target=target) for target in targets]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+        assert not thread.is_alive()
 
 
-def test_messages_of_a_mailbox_are_handled_in_order_on_one_thread_at_a_time(dispatcher: Dispatcher) -> None:
-    actors = [begin(dispatcher) for _ in range(20)]
+def hold(dispatcher: Dispatcher) -> Gate:
+    """Occupy one of the dispatcher's threads until the gate is opened."""
+    gate = Gate()
+    Doer.start(dispatcher).tell(gate)
+    gate.wait_until_reached()
+    return gate
+
+
+# --- threads and turns ---------------------------------------------------------------------------
+
+
+def test_ten_thousand_actors_need_two_threads(open_dispatcher: OpenDispatcher) -> None:
+    before = set(threading.enumerate())
+    dispatcher = open_dispatcher(2)
+    actors = [Doer.start(dispatcher) for _ in range(10_000)]
+    ran_on = pykka.get_all([actor.ask(threading.current_thread, block=False) for actor in actors], timeout=30)
+    added = set(threading.enumerate()) - before
+    assert len(ran_on) == 10_000
+    assert len(added) == 2
+    assert set(ran_on) <= added
+
+
+def test_actors_take_turns_in_the_order_in_which_they_got_mail(open_dispatcher: OpenDispatcher) -> None:
+    dispatcher = open_dispatcher(1)
+    gate = hold(dispatcher)
+    handled: list[str] = []
+    actors = {name: Doer.start(dispatcher) for name in "abc"}
+    for name, actor in actors.items():
+        for _ in range(2 * TURN):
+            actor.tell(partial(handled.append, name))
+    gate.open()
+    for actor in actors.values():
+        actor.ask(lambda: None, timeout=10)
+    assert "".join(handled) == ("a" * TURN + "b" * TURN + "c" * TURN) * 2
+
+
+def test_an_actor_that_never_runs_out_of_mail_starves_nobody(open_dispatcher: OpenDispatcher) -> None:
+    dispatcher = open_dispatcher(1)
+    busy = Doer(dispatcher)
+
+    def again() -> None:
+        busy.post(again)
+
+    busy._start_actor_loop()
+    busy.post(again)
+    others = [Doer.start(dispatcher) for _ in range(200)]
+    for _ in range(3):
+        assert pykka.get_all([other.ask(lambda: 7, block=False) for other in others], timeout=20) == [7] * 200
+    assert len(busy.mailbox) == 1  # it is at it still
+
+
+@pytest.mark.usefixtures("eager_switching")
+def test_mail_is_handled_in_the_order_in_which_each_sender_put_it(open_dispatcher: OpenDispatcher) -> None:
+    actor = Doer.start(open_dispatcher(4))
+    handled: list[tuple[int, int]] = []
 
     def send(sender: int) -> None:
-        for number in range(200):
-            for actor in actors:
-                actor.post((sender, number))
+        for number in range(1_000):
+            actor.tell(partial(handled.append, (sender, number)))
 
-    senders = [threading.Thread(target=send, args=(sender,)) for sender in range(4)]
-    for thread in senders:
-        thread.start()
-    for thread in senders:
-        thread.join()
-    settle(*actors)
-    for actor in actors:
-        assert not actor.crowded
-        for sender in range(4):
-            assert [number for who, number in actor.log if who == sender] == list(range(200))
+    run_all([partial(send, sender) for sender in range(6)])
+    actor.ask(lambda: None, timeout=20)
+    assert len(handled) == 6_000
+    for sender in range(6):
+        assert [number for who, number in handled if who == sender] == list(range(1_000))
 
 
-def test_a_busy_actor_gives_way_to_the_others_after_its_turn() -> None:
-    dispatcher, log = Dispatcher(1), list[Any]()
-    gate, began = threading.Event(), threading.Event()
-    blocker = begin(dispatcher)
-    blocker.post(blocking(began, gate))
-    assert began.wait(10)
-    busy, modest = begin(dispatcher, log, "busy"), begin(dispatcher, log, "modest")
-    for number in range(TURN * 3):
-        busy.post(number)
-    modest.post(0)
-    gate.set()
-    settle(busy, modest)
-    dispatcher.close(5)
-    assert log.index(("modest", 0)) == TURN
+@pytest.mark.usefixtures("eager_switching")
+def test_an_actor_is_never_on_two_threads_at_once(open_dispatcher: OpenDispatcher) -> None:
+    dispatcher = open_dispatcher(4)
+    actors = [Doer.start(dispatcher) for _ in range(8)]
+    inside = [threading.Lock() for _ in actors]
+    handled, overlaps = [0] * len(actors), []
+
+    def enter(number: int) -> None:
+        if not inside[number].acquire(blocking=False):
+            overlaps.append(number)
+            return
+        seen = handled[number]
+        for _ in range(20):  # time in which another thread could come in
+            seen += 0
+        handled[number] = seen + 1
+        inside[number].release()
+
+    def send() -> None:
+        for turn in range(2_400):
+            actors[turn % 8].tell(partial(enter, turn % 8))
+
+    run_all([send] * 5)
+    pykka.get_all([actor.ask(lambda: None, block=False) for actor in actors], timeout=20)
+    assert overlaps == []
+    assert handled == [1_500] * 8
 
 
-def test_thousands_of_actors_need_no_thread_each(dispatcher: Dispatcher) -> None:
-    before = threading.active_count()
-    actors = [begin(dispatcher) for _ in range(5_000)]
-    for actor in actors:
-        actor.post("hello")
-    settle(*actors)
-    assert threading.active_count() == before
-    assert all(actor.log == ["hello"] for actor in actors)
+class ReleasedBefore:
+    """A lock after whose first release something else happens, before its holder goes on."""
+
+    def __init__(self, then: Callable[[], None]) -> None:
+        self._lock, self._then = threading.Lock(), [then]
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+        if self._then:
+            self._then.pop()()
 
 
-@pytest.mark.parametrize("error", [ValueError("wrong"), SystemExit(3), KeyboardInterrupt(), GeneratorExit()])
-def test_a_handler_that_raises_whatever_it_raises_hurts_nobody_else(
-    dispatcher: Dispatcher, error: BaseException, caplog: pytest.LogCaptureFixture
-) -> None:
-    failing, other = begin(dispatcher), begin(dispatcher)
-    with caplog.at_level(logging.ERROR):
-        for _ in range(10):
-            failing.post(fail(error))
-            other.post("unhurt")
-        settle(failing, other)
-    assert other.log == ["unhurt"] * 10
-    assert len(failing.failures) == 10
-    assert all(isinstance(told, Exception) for _, told in failing.failures)
-    assert sum("action=message_failed" in record.getMessage() for record in caplog.records) == 10
-    assert failing.actor_ref.ask("still here", timeout=10) == "still here"
+@pytest.mark.xfail(strict=True, reason="Mailbox.open looks at _scheduled after it has given its lock back")
+def test_a_message_that_comes_while_an_actor_is_opened_puts_it_in_line_once(open_dispatcher: OpenDispatcher) -> None:
+    dispatcher = open_dispatcher(2)
+    actor, gate, second = Doer(dispatcher), Gate(), threading.Event()
+    actor.post(gate)
+    actor.mailbox.get()  # an empty mailbox whose actor has a message on its way
+    actor.mailbox._lock = ReleasedBefore(lambda: put_two())  # type: ignore[assignment]
 
+    def put_two() -> None:
+        actor.post(gate)
+        actor.post(second.set)
 
-def test_who_asks_gets_the_exception(dispatcher: Dispatcher) -> None:
-    actor = begin(dispatcher)
-    with pytest.raises(ZeroDivisionError, match="by nothing"):
-        actor.actor_ref.ask(fail(ZeroDivisionError("by nothing")), timeout=10)
-    with pytest.raises(Exception, match="SystemExit"):
-        actor.actor_ref.ask(fail(SystemExit(1)), timeout=10)
-    assert [type(error).__name__ for _, error in actor.failures] == ["ZeroDivisionError", "Fault"]
-
-
-class Refusable:
-    def __init__(self) -> None:
-        self.refusal: Exception | None = None
-
-    def refuse(self, error: Exception) -> None:
-        self.refusal = error
-
-
-def test_what_waits_for_an_actor_that_stops_is_refused_and_so_is_what_comes_later(dispatcher: Dispatcher) -> None:
-    actor = begin(dispatcher)
-    began, gate = threading.Event(), threading.Event()
-    actor.post(blocking(began, gate))
-    assert began.wait(10)
-    waiting, late = Refusable(), Refusable()
-    stopped = actor.actor_ref.stop(block=False)
-    actor.post(waiting)
-    gate.set()
-    assert stopped.get(timeout=10)
-    while waiting.refusal is None:
-        time.sleep(0.001)
-    actor.post(late)
-    assert isinstance(waiting.refusal, RuntimeClosed)
-    assert isinstance(late.refusal, RuntimeClosed)
-
-
-def test_closing_ends_the_threads_within_its_time_whatever_an_actor_does() -> None:
-    dispatcher, gate, began = Dispatcher(2), threading.Event(), threading.Event()
-    stuck, other = begin(dispatcher), begin(dispatcher)
-    stuck.post(blocking(began, gate))
-    assert began.wait(10)
-    started = time.monotonic()
-    dispatcher.close(0.2)
-    assert time.monotonic() - started < 5
-    other.post("nobody is left")
-    gate.set()
-    for thread in dispatcher._threads:
-        thread.join(10)
-    assert other.log == []
-
-
-def test_mail_that_comes_before_the_start_is_handled_after_it(dispatcher: Dispatcher) -> None:
-    actor = Recorder(dispatcher)
-    actor.post("early")
-    actor.mailbox.put(Envelope("bird"))
     actor._start_actor_loop()
-    settle(actor)
-    assert actor.log == ["early", "bird"]
+    gate.wait_until_reached()
+    came_in = second.wait(1)
+    gate.open()
+    assert not came_in
+
+
+# --- bounded mailboxes ---------------------------------------------------------------------------
+
+
+def test_a_mailbox_holds_what_it_may_and_its_sender_waits_with_the_rest(open_dispatcher: OpenDispatcher) -> None:
+    dispatcher, handled = open_dispatcher(1), list[int]()
+    actor, gate = Narrow(dispatcher), Gate()
+    actor._start_actor_loop()
+    actor.actor_ref.tell(gate)
+    gate.wait_until_reached()
+    put = []
+
+    def send() -> None:
+        for number in range(100):
+            actor.actor_ref.tell(partial(handled.append, number))
+            put.append(len(actor.mailbox))
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    until(lambda: bool(actor.mailbox.waiters))
+    assert len(put) == len(actor.mailbox) == 10
+    gate.open()
+    sender.join(20)
+    actor.actor_ref.ask(lambda: None, timeout=10)
+    assert handled == list(range(100))
+    assert max(put) <= 10
+
+
+@pytest.mark.usefixtures("eager_switching")
+def test_many_senders_overfill_a_mailbox_by_one_message_each_at_most(open_dispatcher: OpenDispatcher) -> None:
+    actor = Narrow(open_dispatcher(2))
+    actor._start_actor_loop()
+    lengths = []
+
+    def send() -> None:
+        for _ in range(300):
+            actor.actor_ref.tell(lambda: lengths.append(len(actor.mailbox)))
+
+    run_all([send] * 6)
+    actor.actor_ref.ask(lambda: None, timeout=20)
+    assert len(lengths) == 1_800
+    assert max(lengths) < 10 + 6
+
+
+def test_what_actors_tell_each_other_never_waits(open_dispatcher: OpenDispatcher) -> None:
+    actor, gate, handled = Narrow(open_dispatcher(1)), Gate(), list[int]()
+    actor._start_actor_loop()
+    actor.post(gate)
+    gate.wait_until_reached()
+    for number in range(100):
+        actor.post(partial(handled.append, number))
+    assert len(actor.mailbox) == 100
+    gate.open()
+    actor.actor_ref.ask(lambda: None, timeout=10)
+    assert handled == list(range(100))
+
+
+def stop_with_a_full_mailbox_and_a_sender_waiting(dispatcher: Dispatcher) -> threading.Thread:
+    actor, gate = Narrow(dispatcher), Gate()
+    actor.mailbox.put_timeout_s = 20.0
+    actor._start_actor_loop()
+    actor.post(gate)
+    gate.wait_until_reached()
+    actor.post(actor.actor_stopped.set)
+    for _ in range(30):
+        actor.post(lambda: None)
+    late = threading.Thread(target=lambda: actor.mailbox.put(pykka_envelope(lambda: None)), daemon=True)
+    late.start()
+    until(lambda: bool(actor.mailbox.waiters))
+    gate.open()
+    return late
+
+
+@pytest.mark.xfail(strict=True, reason="_tear_down closes the mailbox without notifying `room`: the sender sits it out")
+def test_a_sender_that_waits_for_room_is_told_when_the_actor_stops(open_dispatcher: OpenDispatcher) -> None:
+    late = stop_with_a_full_mailbox_and_a_sender_waiting(dispatcher := open_dispatcher(1))
+    late.join(2)
+    is_waiting = late.is_alive()
+    with dispatcher.room:
+        dispatcher.room.notify_all()
+    late.join(10)
+    assert not is_waiting
