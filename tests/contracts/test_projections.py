@@ -124,8 +124,9 @@ def test_a_read_model_of_another_version_is_folded_anew_and_only_that_one(store:
 def test_a_bug_in_one_read_model_is_told_and_stops_no_other(store: EventStore, tmp_path: Path) -> None:
     path = tmp_path / "views.db"
     told = "projection logins failed: AssertionError: this read model has a bug"
-    with projecting(store, path, [Logins(fails_at="b"), *all_projections()]) as working:
-        pytest.raises(StoreFault, working.wait, store.head(), timeout_s=20).match(told)
+    broken = [Logins(fails_at="b"), *all_projections()]
+    with projecting(store, path, broken) as working, pytest.raises(StoreFault, match=told):
+        working.wait(store.head(), timeout_s=20)
     whole = tmp_path / "whole.db"
     fold(store, whole)
     assert rows(path) == rows(whole)
