@@ -12,7 +12,7 @@ from fleetlog.domain.values import AGENT_ENDED, AgentSpec, DeliveryState, Effect
 __all__ = ["AgentState", "StepRecord", "help_name", "matches"]
 
 
-class StepRecord(msgspec.Struct, frozen=True):
+class StepRecord(msgspec.Struct, frozen=True, gc=False):
     """What is recorded of one step. `state` is started, completed, failed, doubted or rejected."""
 
     name: str

@@ -41,7 +41,7 @@ __all__ = [
 ]
 
 
-class Command(msgspec.Struct, frozen=True):
+class Command(msgspec.Struct, frozen=True, gc=False):
     """An intention."""
 
 

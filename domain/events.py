@@ -14,7 +14,7 @@ from fleetlog.domain.values import AgentSpec, AgentStatus, Effect, FleetSpec, Me
 __all__ = ["ALL_EVENTS", "STORED_NAMES", "AgentEvent", "CallRecorded", "Event", "FleetEvent", "stored_name"]
 
 
-class Fact(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="is", tag="fact"):
+class Fact(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="is", tag="fact"):
     """What all events share: immutability and a tagged, default-omitting encoding."""
 
 

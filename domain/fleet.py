@@ -5,6 +5,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import assert_never
 
 import msgspec
@@ -28,15 +29,10 @@ class Roster(msgspec.Struct, frozen=True):
 
     def agent_id(self, name_or_id: str) -> str:
         """The id of a member given by its name or id; refuses others."""
-        member = self.members.get(name_or_id) or self.members.get(self._name_in(name_or_id))
+        member = self.members.get(name_or_id) or self.members.get(_name_in(name_or_id, self.fleet_id))
         if member is None:
             raise NotFound(f"No such agent in fleet {self.fleet_id}: {name_or_id}")
         return member.agent_id
-
-    def _name_in(self, agent_id: str) -> str:
-        kind, _, rest = agent_id.partition("-")
-        stamp = self.fleet_id[6:]
-        return rest[len(stamp) + 1 :] if kind == "agent" and rest.startswith(stamp) else ""
 
     def recipients(self, sender: str, to: str, skills: tuple[str, ...] = ()) -> tuple[str, ...]:
         """Who a message reaches: one member, or for `*` every other one (with one of the skills)."""
@@ -50,6 +46,14 @@ class Roster(msgspec.Struct, frozen=True):
         others = [m for m in self.members.values() if sender not in (m.name, m.agent_id)]
         fitting = [m for m in others if not wanted.isdisjoint(m.skills)] if wanted else others
         return tuple(member.agent_id for member in fitting or others)
+
+
+@lru_cache(65_536)
+def _name_in(agent_id: str, fleet_id: str) -> str:
+    """The name in an agent's id; empty when it is of another fleet."""
+    kind, _, rest = agent_id.partition("-")
+    stamp = fleet_id[6:]
+    return rest[len(stamp) + 1 :] if kind == "agent" and rest.startswith(stamp) else ""
 
 
 class Fleet:

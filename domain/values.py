@@ -49,7 +49,7 @@ OPERATOR = "operator"
 """The sender and principal of what a person or a host program does."""
 
 
-class Now(msgspec.Struct, frozen=True):
+class Now(msgspec.Struct, frozen=True, gc=False):
     """The time a command enters with. `wall_ms` is UTC epoch milliseconds; `uptime_s` counts only
     the seconds in which this log's runtime was up, over all its processes."""
 
@@ -57,7 +57,7 @@ class Now(msgspec.Struct, frozen=True):
     uptime_s: float
 
 
-class Artifact(msgspec.Struct, frozen=True):
+class Artifact(msgspec.Struct, frozen=True, gc=False):
     """Something large that is stored once beside the log, by its SHA-256."""
 
     sha256: str
@@ -65,14 +65,14 @@ class Artifact(msgspec.Struct, frozen=True):
     preview: str
 
 
-class Stored(msgspec.Struct, frozen=True, omit_defaults=True):
+class Stored(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """A value a brain produced: msgpack bytes here, or in the artifact when they are many."""
 
     inline: bytes = b""
     artifact: Artifact | None = None
 
 
-class Message(msgspec.Struct, frozen=True, omit_defaults=True):
+class Message(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """One message as its recipient sees it. `sender` is an agent's id or `operator`.
 
     `correlation_id` is the id of the message this one answers. `broadcast_size` is the number of
@@ -88,7 +88,7 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True):
     declined: bool = False
 
 
-class AgentSpec(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+class AgentSpec(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     """What a fleet says of one agent.
 
     `brain` names the function that drives it (a name given to `Runtime.open`, or `module:function`);
@@ -113,7 +113,7 @@ class AgentSpec(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     max_interruptions: int = 50
 
 
-class FleetSpec(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+class FleetSpec(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     """What to spawn. `timeout_s` counts runtime uptime; `max_concurrency` bounds how many brains of
     the fleet run at the same moment; `keep_open` keeps the fleet after its last agent has ended."""
 
@@ -126,7 +126,7 @@ class FleetSpec(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     keep_open: bool = False
 
 
-class Member(msgspec.Struct, frozen=True, array_like=True):
+class Member(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """An agent as its fleet knows it."""
 
     name: str

@@ -39,7 +39,7 @@ UPCASTERS: Mapping[str, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 """Retired stored name -> function from its map to the map of the event that replaced it."""
 
 
-class Body(msgspec.Struct, frozen=True, array_like=True):
+class Body(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """What is stored with an event: when (UTC epoch milliseconds), by whom, because of what."""
 
     at_ms: int
@@ -48,14 +48,14 @@ class Body(msgspec.Struct, frozen=True, array_like=True):
     event: Event
 
 
-class Envelope(msgspec.Struct, frozen=True, array_like=True):
+class Envelope(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """A stored state."""
 
     chain: bytes
     body: Body
 
 
-class _Sealed(msgspec.Struct, frozen=True, array_like=True):
+class _Sealed(msgspec.Struct, frozen=True, gc=False, array_like=True):
     chain: bytes
     body: msgspec.Raw
 

@@ -37,7 +37,7 @@ class CallKey(msgspec.Struct, frozen=True):
     """Turns the decision's outcome into the result to give again to a repeated call."""
 
 
-class Request(msgspec.Struct, frozen=True):
+class Request(msgspec.Struct, frozen=True, gc=False):
     """A command on its way to an actor. `run_id` is not 0 when it comes from a brain's run."""
 
     command: Any

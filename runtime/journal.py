@@ -42,14 +42,14 @@ class Committer(Protocol):
         """Put a message in the actor's mailbox without waiting."""
 
 
-class Receipt(msgspec.Struct, frozen=True):
+class Receipt(msgspec.Struct, frozen=True, gc=False):
     """What a caller gets after the commit: the position of its last event and the decision's outcome."""
 
     position: int
     outcome: Any = None
 
 
-class Committed(msgspec.Struct, frozen=True):
+class Committed(msgspec.Struct, frozen=True, gc=False):
     """Told to an actor after a commit it asked to be told of: its stream is stored up to `version`
     (0 when the unit held no event of it)."""
 
@@ -57,14 +57,14 @@ class Committed(msgspec.Struct, frozen=True):
     version: int
 
 
-class AppendFailed(msgspec.Struct, frozen=True):
+class AppendFailed(msgspec.Struct, frozen=True, gc=False):
     """Told to an actor whose append failed: its state from this `incarnation` is not what is stored."""
 
     incarnation: int
     error: FleetlogError
 
 
-class Part(msgspec.Struct):
+class Part(msgspec.Struct, gc=False):
     """One stream's events of a unit. `incarnation` counts how often the actor loaded its state."""
 
     stream_id: str
@@ -74,7 +74,7 @@ class Part(msgspec.Struct):
     tell_commit: bool = False
 
 
-class Unit(msgspec.Struct):
+class Unit(msgspec.Struct, gc=False):
     """What is committed together, and who waits for it. A unit without events is a barrier: it is
     answered when everything put before it for its streams has been committed, and fails with it."""
 

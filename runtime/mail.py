@@ -34,7 +34,7 @@ __all__ = [
 ROSTER_TIMEOUT_S = 30.0
 
 
-class Sent(msgspec.Struct, frozen=True):
+class Sent(msgspec.Struct, frozen=True, gc=False):
     """The outcome of a send: the message's id and who it was delivered to."""
 
     message_id: str

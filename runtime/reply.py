@@ -13,6 +13,9 @@ __all__ = ["Reply"]
 
 T = TypeVar("T")
 
+_ADDING = _thread.allocate_lock()
+"""Two callers may add their first callbacks at once. One lock for all replies: there is hardly ever a callback."""
+
 
 class Reply(Generic[T]):
     """A value to come. Any thread may wait; only the first `set_...` counts. Awaitable in an event loop."""
@@ -25,7 +28,7 @@ class Reply(Generic[T]):
         self._is_set = False
         self._value: Any = None
         self._error: BaseException | None = None
-        self._callbacks: list[Callable[[Reply[T]], None]] = []
+        self._callbacks: list[Callable[[Reply[T]], None]] | None = None  # made for the first of them: few have any
 
     def set_result(self, value: T) -> None:
         """The value has come."""
@@ -46,7 +49,7 @@ class Reply(Generic[T]):
         self._call_back()
 
     def _call_back(self) -> None:
-        while True:
+        while self._callbacks is not None:
             try:
                 callback = self._callbacks.pop()
             except IndexError:  # who sets and who adds may both be here: each takes what is left
@@ -59,7 +62,10 @@ class Reply(Generic[T]):
 
     def add_done_callback(self, callback: "Callable[[Reply[T]], None]") -> None:
         """Call back once it is set, on the thread that sets it (or now, if it is set already)."""
-        self._callbacks.append(callback)
+        with _ADDING:
+            if self._callbacks is None:
+                self._callbacks = []
+            self._callbacks.append(callback)
         if self._is_set:
             self._call_back()
 

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol, Self
+from uuid import UUID
 
 import msgspec
 from eventsourcing.persistence import (
@@ -45,6 +46,7 @@ PULL_EVERY_S = 0.25
 TUNING = ("PRAGMA wal_autocheckpoint=16000", "PRAGMA cache_size=-32000")
 """A write-ahead log of up to 64 MB, a cache of up to 32 MB for each connection; `synchronous` stays FULL."""
 _KNOWN_TAILS = 100_000
+_MOST = 2**62
 
 
 class LogSubscription(Subscription[ApplicationRecorder]):
@@ -140,7 +142,7 @@ class _Datastore(SQLiteDatastore):
 
 
 class _SQLiteRecorder(_Listeners, SQLiteApplicationRecorder):
-    """The library's recorder, inserting a batch with one statement."""
+    """The library's recorder, inserting a batch with one statement, and reading light rows."""
 
     def _insert_events(self, c: SQLiteCursor, stored_events: Sequence[StoredEvent], **_: Any) -> Sequence[int] | None:
         c.executemany(
@@ -151,12 +153,61 @@ class _SQLiteRecorder(_Listeners, SQLiteApplicationRecorder):
         last: int = self._max_notification_id(c)
         return range(last - len(stored_events) + 1, last + 1)
 
+    def select_events(
+        self,
+        originator_id: UUID | str,
+        *,
+        gt: int | None = None,
+        lte: int | None = None,
+        desc: bool = False,
+        limit: int | None = None,
+    ) -> Sequence[StoredEvent]:
+        order, bounds = "DESC" if desc else "ASC", (gt or 0, _MOST if lte is None else lte)
+        statement = (
+            f"SELECT 0, originator_id, originator_version, topic, state FROM {self.events_table_name} WHERE"
+            f" originator_id=? AND originator_version>? AND originator_version<=? ORDER BY originator_version {order}"
+            " LIMIT ?"
+        )
+        return self._rows(statement, (str(originator_id), *bounds, _MOST if limit is None else limit))
+
+    def select_notifications(
+        self,
+        start: int | None,
+        limit: int,
+        stop: int | None = None,
+        topics: Sequence[str] = (),
+        *,
+        inclusive_of_start: bool = True,
+    ) -> Sequence[Notification]:
+        first = 0 if start is None else start + (not inclusive_of_start)
+        named = f" AND topic IN ({','.join('?' * len(topics))})" if topics else ""
+        statement = (
+            f"SELECT rowid, originator_id, originator_version, topic, state FROM {self.events_table_name}"
+            f" WHERE rowid>=? AND rowid<=?{named} ORDER BY rowid LIMIT ?"
+        )
+        return self._rows(statement, (first, _MOST if stop is None else stop, *topics, limit))
+
+    def _rows(self, statement: str, parameters: Sequence[object]) -> Sequence[Any]:
+        with self.datastore.transaction(commit=False) as cursor:
+            cursor.execute(statement, parameters)
+            return [StoredRow(row[0], row[1], row[2], row[3], row[4]) for row in cursor.fetchall()]
+
 
 class _MemoryRecorder(_Listeners, POPOApplicationRecorder):
     pass
 
 
-class NewEvent(msgspec.Struct, frozen=True):
+class StoredRow(msgspec.Struct, frozen=True, gc=False):
+    """An event as it was read: as good as the library's `Notification` or `StoredEvent`, at a third of the cost."""
+
+    id: int
+    originator_id: str
+    originator_version: int
+    topic: str
+    state: bytes
+
+
+class NewEvent(msgspec.Struct, frozen=True, gc=False):
     """An event to append: what the library calls a `StoredEvent`, and as good as one to its recorders."""
 
     originator_id: str
