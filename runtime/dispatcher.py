@@ -38,6 +38,7 @@ class Dispatcher:
         self._ready: queue.SimpleQueue[PooledActor | None] = queue.SimpleQueue()
         self.room = threading.Condition()
         """Notified when a mailbox that was full has room again."""
+        self._closed = False
         self._threads = [
             threading.Thread(target=self._work, name=f"{name}-actors-{number}", daemon=True)
             for number in range(1, threads + 1)
@@ -51,6 +52,7 @@ class Dispatcher:
 
     def close(self, timeout_s: float = 2.0) -> None:
         """End the threads after the messages they are handling; what waits is not handled."""
+        self._closed = True
         for _ in self._threads:
             self._ready.put(None)
         deadline = time.monotonic() + timeout_s
@@ -59,7 +61,7 @@ class Dispatcher:
                 thread.join(max(0.0, deadline - time.monotonic()))
 
     def _work(self) -> None:
-        while (actor := self._ready.get()) is not None:
+        while (actor := self._ready.get()) is not None and not self._closed:
             actor.take_turn()
 
 
@@ -82,8 +84,8 @@ class Mailbox:
         """Deliver to `actor` from now on, beginning with what is here already."""
         with self._lock:
             self._actor = actor
-            self._scheduled = bool(self._envelopes)
-        if self._scheduled:
+            has_mail = self._scheduled = bool(self._envelopes)
+        if has_mail:  # not `_scheduled`: a put that came since may have set it, and put the actor in line
             actor.dispatcher.schedule(actor)
 
     def put(self, envelope: Envelope[Any]) -> None:
@@ -243,8 +245,7 @@ class PooledActor(pykka.Actor):
             failure = error if isinstance(error, Exception) else Fault(f"{self} failed: {error!r}")
             if envelope.reply_to is not None:
                 envelope.reply_to.set_exception((type(failure), failure, error.__traceback__))
-            else:
-                logger.exception("action=message_failed actor=%s", self)
+            logger.exception("action=message_failed actor=%s", self)
             self._guard(lambda: self.on_message_failure(envelope.message, failure))
 
     def _guard(self, hook: Any) -> None:
@@ -264,3 +265,5 @@ class PooledActor(pykka.Actor):
         self.mailbox.close()
         while not self.mailbox.empty():
             _refuse(self.mailbox.get())
+        with self.dispatcher.room:
+            self.dispatcher.room.notify_all()
