@@ -8,10 +8,12 @@ import importlib
 import logging
 import traceback
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fleetlog.domain import commands as c
 from fleetlog.domain.errors import FleetlogError, InvalidArgument, StepInDoubt, StepMismatch
+from fleetlog.runtime.brains.run import RunStopped, RunSuspended
 
 if TYPE_CHECKING:
     from fleetlog.runtime.brains.context import Context
@@ -23,6 +25,7 @@ logger = logging.getLogger("fleetlog.brains")
 Brain = Callable[["Context"], Any]
 
 _ERROR_CHARS = 2_000
+_THIS_ROOM = str(Path(__file__).parent)
 
 
 class Brains:
@@ -44,8 +47,9 @@ class Brains:
             )
         try:
             found = getattr(importlib.import_module(module_name), attribute)
-        except (ImportError, AttributeError, ValueError) as error:
-            raise InvalidArgument(f"'brain': \"{name}\" cannot be imported: {error}") from error
+        except Exception as error:  # importing runs the module's own code, which may raise anything
+            said = error if isinstance(error, ImportError | AttributeError) else f"{type(error).__name__}: {error}"
+            raise InvalidArgument(f"'brain': \"{name}\" cannot be imported: {said}") from error
         if not callable(found):
             raise InvalidArgument(f"'brain': \"{name}\" is a {type(found).__name__}, not a function")
         brain: Brain = found
@@ -64,15 +68,17 @@ def call_brain(brain: Brain, context: "Context", jitter: float) -> None:
         context.record(c.SuspendInDoubt(doubt.index))
     except StepMismatch as error:
         context.record(c.FailRun(str(error), retryable=False))
-    except Exception as error:  # whatever a brain raises is its attempt's failure, recorded with its place
+    except (RunSuspended, RunStopped):
+        raise
+    except BaseException as error:  # whatever a brain raises, `sys.exit()` too, is its attempt's failure
         logger.info("action=attempt_failed agent=%s", context.agent_id, exc_info=error)
         context.record(c.FailRun(_describe(error), jitter=jitter))
 
 
-def _describe(error: Exception) -> str:
+def _describe(error: BaseException) -> str:
     """One line a person can act on: what, and where in the brain's own code."""
     frames = traceback.extract_tb(error.__traceback__)
-    ours = [frame for frame in frames if "/fleetlog/" not in frame.filename] or list(frames)
-    place = f" (at {ours[-1].filename}:{ours[-1].lineno} in {ours[-1].name})" if ours else ""
+    its_own = [frame for frame in frames if not frame.filename.startswith(_THIS_ROOM)] or list(frames)
+    place = f" (at {its_own[-1].filename}:{its_own[-1].lineno} in {its_own[-1].name})" if its_own else ""
     kind = "" if isinstance(error, FleetlogError) else f"{type(error).__name__}: "
     return f"{kind}{error}"[:_ERROR_CHARS] + ("" if isinstance(error, FleetlogError) else place)

@@ -222,6 +222,31 @@ def test_a_failing_brain_is_tried_again_with_backoff_and_then_fails_with_its_rea
     assert len(calls) == 1, "a recorded step was made again by a new attempt"
 
 
+@pytest.mark.parametrize("raised", [SystemExit("enough"), KeyboardInterrupt("enough"), MemoryError("enough")])
+def test_whatever_a_brain_raises_is_its_attempts_failure(open_runtime: OpenRuntime, raised: BaseException) -> None:
+    def brain(ctx: Context) -> None:
+        raise raised
+
+    runtime = open_runtime(brains={"a": brain})
+    fleet = runtime.spawn_fleet(FleetSpec(agents=(AgentSpec(role="a", prompt="x", brain="a", max_attempts=1),)))
+    results = runtime.collect_results(fleet.fleet_id, wait_s=20)
+    assert results.status == "failed"
+    assert f"{type(raised).__name__}: enough (at {__file__}:" in results.results[0].error
+
+
+def test_a_brain_whose_module_cannot_be_imported_is_refused(
+    open_runtime: OpenRuntime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "half_written.py").write_text("def brain(ctx:\n")
+    (tmp_path / "explodes.py").write_text("raise RuntimeError('on import')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    runtime = open_runtime()
+    for name, said in (("half_written:brain", "SyntaxError"), ("explodes:brain", "RuntimeError: on import")):
+        agent = AgentSpec(role="a", prompt="x", brain=name)
+        with pytest.raises(errors.InvalidArgument, match=f"cannot be imported: {said}"):
+            runtime.spawn_fleet(FleetSpec(agents=(agent,)))
+
+
 def test_a_failed_agent_does_not_take_its_fleet_with_it(open_runtime: OpenRuntime) -> None:
     def broken(ctx: Context) -> None:
         raise RuntimeError("no")
