@@ -112,7 +112,7 @@ class _Watching:
         self._look()
         if self.live is not None:
             self.live.update(self._picture(), refresh=True)
-        return len(entries) < 1_000 and all(_is_over(fleet) for fleet in self._fleets)
+        return not ours and len(entries) < 1_000 and all(_is_over(fleet) for fleet in self._fleets)
 
     def _look(self) -> None:
         """The fleets' state; of fleets so large that looking takes long, less often."""
