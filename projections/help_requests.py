@@ -42,6 +42,7 @@ class HelpRequests:
             e.HelpAnswered: lambda r, rows: rows.add(_ANSWER, r.event.answer, r.event.by, r.at_ms, r.event.help_id),
             e.AgentSuspended: self._suspended,
             e.StepDoubtResolved: self._decided,
+            e.AgentReturned: self._ended,
             e.AgentFailed: self._ended,
             e.AgentCancelled: self._ended,
             e.AgentTimedOut: self._ended,

@@ -145,7 +145,9 @@ class Projector:
                 rows = self._fold(projection, recorded, position)
                 if rows is not None:
                     written.append((projection, rows, max(position, end)))
-        self._file.write(written)
+        for name, error in self._file.write(written).items():
+            self._failed[name] = f"{type(error).__name__}: {error} up to position {end}"
+            logger.error("action=projection_failed name=%s error=%s", name, error)
         if self._file.is_there:  # else this was written into a deleted file, and is written again
             with self._advanced:
                 self._position = end

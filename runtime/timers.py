@@ -51,7 +51,7 @@ class Timers:
         while (action := self._next_due()) is not None:
             try:
                 action()
-            except Exception:  # one deadline's trouble must not stop the others
+            except BaseException:  # one deadline's trouble must not stop the others
                 logger.exception("action=timer_failed")
 
     def _next_due(self) -> Callable[[], None] | None:

@@ -20,6 +20,14 @@ _POSITIONS = """CREATE TABLE IF NOT EXISTS projections (
     name TEXT PRIMARY KEY, version INTEGER NOT NULL, position INTEGER NOT NULL) WITHOUT ROWID"""
 _RESTORES = 5
 _GONE = -1
+_ITS_OWN_FAULT = {
+    sqlite3.SQLITE_ERROR,
+    sqlite3.SQLITE_CONSTRAINT,
+    sqlite3.SQLITE_MISMATCH,
+    sqlite3.SQLITE_RANGE,
+    sqlite3.SQLITE_TOOBIG,
+}
+"""Primary result codes that a statement or its values are to blame for; the others are the file's or the disk's."""
 _SUFFIXES = ("", "-wal", "-shm")
 
 
@@ -67,22 +75,41 @@ class ViewFile:
         connection.execute("INSERT OR REPLACE INTO projections VALUES (?,?,0)", (projection.name, projection.version))
         return 0
 
-    def write(self, batches: Sequence[tuple[Projection, Rows, int]]) -> None:
-        """Rows and positions of a batch, in one transaction."""
+    def write(self, batches: Sequence[tuple[Projection, Rows, int]]) -> dict[str, sqlite3.Error]:
+        """Rows and positions of a batch, in one transaction. A projection whose own statements are wrong is left as
+        it was, and named with its error; what is wrong with the file is raised, and nothing is written."""
         connection = self._connection
+        failed: dict[str, sqlite3.Error] = {}
         connection.execute("BEGIN IMMEDIATE")
         try:
             for projection, rows, position in batches:
-                for sql, parameters in rows.runs():
-                    connection.executemany(sql, parameters)
-                connection.execute("UPDATE projections SET position=? WHERE name=?", (position, projection.name))
+                error = self._write_one(projection, rows, position)
+                if error is not None:
+                    failed[projection.name] = error
             connection.execute("COMMIT")
         except BaseException:
             with contextlib.suppress(sqlite3.Error):
                 connection.execute("ROLLBACK")
             raise
         for projection, _, position in batches:
-            self.positions[projection.name] = position
+            if projection.name not in failed:
+                self.positions[projection.name] = position
+        return failed
+
+    def _write_one(self, projection: Projection, rows: Rows, position: int) -> sqlite3.Error | None:
+        connection = self._connection
+        connection.execute("SAVEPOINT one")
+        try:
+            for sql, parameters in rows.runs():
+                connection.executemany(sql, parameters)
+            connection.execute("UPDATE projections SET position=? WHERE name=?", (position, projection.name))
+        except sqlite3.Error as error:
+            if getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF not in _ITS_OWN_FAULT:
+                raise
+            connection.execute("ROLLBACK TO one")
+            return error
+        connection.execute("RELEASE one")
+        return None
 
     @property
     def is_there(self) -> bool:

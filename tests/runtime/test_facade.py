@@ -195,7 +195,9 @@ def test_a_result_given_from_outside_must_fit_the_schema(open_runtime: OpenRunti
     clerk = mailbox("clerk", result_schema={"type": "integer"})
     driven = AgentSpec(role="driven", prompt="x", brain="a")
     fleet = runtime.spawn_fleet(FleetSpec(agents=(clerk, driven)))
-    before = wait_until(runtime, fleet.fleet_id, lambda s: s.agents[1].status == "waiting").position
+    before = wait_until(
+        runtime, fleet.fleet_id, lambda s: [a.status for a in s.agents] == ["running", "waiting"]
+    ).position
     with pytest.raises(errors.InvalidArgument, match=r"does not fit the agent's result schema: \$: 'ten' is not"):
         runtime.submit_result(fleet.agent_ids[0], "ten")
     with pytest.raises(errors.NotAllowed, match="is driven by its brain 'a'"):
