@@ -1,0 +1,1 @@
+"""What an agent may use: the mesh of its peers, the workspace, outside MCP servers."""
