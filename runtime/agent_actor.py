@@ -5,6 +5,7 @@ Its rule: at most one run of its brain is on its way at any time, and only that 
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +25,7 @@ from fleetlog.runtime.journal import Part, Receipt, Unit
 from fleetlog.runtime.mail import Bundle, Contribute, Sealed, Sent, post_message, roster
 from fleetlog.runtime.reply import Reply
 
-__all__ = ["Admit", "AgentActor"]
+__all__ = ["Admit", "AgentActor", "Unpark"]
 
 logger = logging.getLogger("fleetlog.actors")
 
@@ -45,6 +46,11 @@ class Look:
     """Look whether something is due: a timer rang, or a peer waits for an answer."""
 
 
+@dataclass(frozen=True, slots=True)
+class Unpark:
+    """What the parked brain waited for may be there."""
+
+
 class AgentActor(AggregateHost[Agent]):
     """One agent."""
 
@@ -55,6 +61,7 @@ class AgentActor(AggregateHost[Agent]):
         self._run: Run | None = None
         self._has_run = False
         self._unclean_runs = 0
+        self._parked = self._unparked = False
         self._announced = ""
         self._declined: set[str] = set()
         self._held_by: Bundle | None = None
@@ -146,7 +153,7 @@ class AgentActor(AggregateHost[Agent]):
         if self._run is not None:
             if agent.wait is not None and agent.is_due(self.engine.clock.now()):
                 self._run.wake()
-        elif self._admitted or agent.status != "pending":
+        elif not self._parked and (self._admitted or agent.status != "pending"):
             self._run_or_wait(agent)
 
     def _run_or_wait(self, agent: Agent) -> None:
@@ -180,7 +187,7 @@ class AgentActor(AggregateHost[Agent]):
         link = _Link(self.engine, self.stream_id, run_id, self.post)
         self._run = Run(run_id, fleet_id_of(self.stream_id), self._limit, link, drive)
         self._run.interrupted_before = not self._has_run or self._unclean_runs > 0
-        self._has_run = True
+        self._has_run, self._unparked = True, False
         self.engine.workers.submit(self._run)
 
     def _stop_run(self, reason: str) -> None:
@@ -198,6 +205,7 @@ class AgentActor(AggregateHost[Agent]):
         self.engine.timers.disarm(f"interrupt {self.stream_id}")
         if ended.clean:
             self._unclean_runs = 0
+            self._parked = ended.parked and not self._unparked
             self.post(Look())
         else:
             self._unclean_runs += 1
@@ -250,6 +258,9 @@ class AgentActor(AggregateHost[Agent]):
                 self._admitted, self._limit, self._announced = True, message.limit, ""
                 self._look()
             case Look():
+                self._look()
+            case Unpark():
+                self._parked, self._unparked = False, True
                 self._look()
             case Contribute():
                 self._contribute(message.bundle)
@@ -347,6 +358,14 @@ class _Link:
     def results(self, names: tuple[str, ...]) -> Mapping[str, Any]:
         """See `AgentLink`."""
         return self._engine.results(fleet_id_of(self._agent_id), names)
+
+    def lend_place(self) -> AbstractContextManager[None]:
+        """See `AgentLink`."""
+        return self._engine.workers.lend()
+
+    def unpark(self) -> None:
+        """See `AgentLink`."""
+        self._engine.residents.post(self._agent_id, Unpark())
 
     def is_thread_wanted(self) -> bool:
         """See `AgentLink`."""

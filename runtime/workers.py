@@ -1,19 +1,24 @@
 """Where brains run: a bounded pool of threads, fair between fleets, bounded within each.
 
 Its rules: a fleet's runs start in the order they were submitted; fleets take turns; a fleet with a limit
-never has more runs executing than that. A run is stopped by its own means (see brains/run.py); this room
-only hands out threads.
+never has more runs executing than that. A run that only waits for an answer from outside lends its place to another
+meanwhile. A run is stopped by its own means (see brains/run.py); this room only hands out threads.
 """
 
 import logging
 import threading
 import time
 from collections import OrderedDict, deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 __all__ = ["Task", "Workers"]
 
 logger = logging.getLogger("fleetlog.workers")
+
+MAX_THREADS = 512
+"""Working and lent places together; a thread costs some 25 kB."""
 
 
 class Task(Protocol):
@@ -47,6 +52,9 @@ class Workers:
         self._executing: dict[str, set[Task]] = {}
         self._threads: list[threading.Thread] = []
         self._idle = 0
+        self._working = 0
+        """Places taken: runs that execute, less those that have lent theirs."""
+        self._lent = 0
         self._closed = False
 
     def submit(self, task: Task) -> None:
@@ -55,13 +63,35 @@ class Workers:
             if self._closed:
                 return
             self._waiting.setdefault(task.fleet_id, deque()).append(task)
-            if self._idle == 0 and len(self._threads) < self._size:
-                number = len(self._threads) + 1
-                thread = threading.Thread(target=self._work, name=f"{self._name}-brains-{number}", daemon=True)
-                self._threads.append(thread)
-                thread.start()
-            else:
-                self._wake_one()
+            self._find_thread()
+
+    @contextmanager
+    def lend(self) -> Iterator[None]:
+        """Within this, the calling run only waits for something outside the process: its place is another's. For a
+        moment after it there may be one more run at work than places."""
+        with self._changed:
+            self._working -= 1
+            self._lent += 1
+            if self._waiting and not self._closed:
+                self._find_thread()
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._working += 1
+                self._lent -= 1
+
+    def _find_thread(self) -> None:
+        """Have a thread look at what waits: an idle one, or a new one while there are places. `_changed` is held."""
+        if self._working >= self._size:
+            return
+        if self._idle == 0 and len(self._threads) < min(MAX_THREADS, self._size + self._lent):
+            number = len(self._threads) + 1
+            thread = threading.Thread(target=self._work, name=f"{self._name}-brains-{number}", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+        else:
+            self._wake_one()
 
     def _wake_one(self) -> None:
         """Wake an idle thread, which is idle no longer: the next one to be woken is another. `_changed` is held."""
@@ -126,6 +156,8 @@ class Workers:
             return None
 
     def _pick(self) -> Task | None:
+        if self._working >= self._size:
+            return None
         for fleet_id, tasks in self._waiting.items():
             executing = self._executing.get(fleet_id, ())
             limit = tasks[0].limit
@@ -137,6 +169,7 @@ class Workers:
             else:
                 del self._waiting[fleet_id]
             self._executing.setdefault(fleet_id, set()).add(task)
+            self._working += 1
             return task
         return None
 
@@ -144,6 +177,7 @@ class Workers:
         with self._changed:
             tasks = self._executing[task.fleet_id]
             tasks.discard(task)
+            self._working -= 1
             if not tasks:
                 del self._executing[task.fleet_id]
             self._wake_one()

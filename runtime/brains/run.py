@@ -12,6 +12,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 import msgspec
@@ -25,7 +26,7 @@ from fleetlog.runtime.artifacts import ArtifactStore
 from fleetlog.runtime.journal import Receipt
 from fleetlog.runtime.reply import Reply
 
-__all__ = ["AgentLink", "Run", "RunEnded", "RunStart", "RunStopped", "RunSuspended"]
+__all__ = ["AgentLink", "Run", "RunEnded", "RunParked", "RunStart", "RunStopped", "RunSuspended"]
 
 logger = logging.getLogger("fleetlog.brains")
 
@@ -35,6 +36,11 @@ RETRY_BASE_S, RETRY_MAX_S = 0.05, 5.0
 class RunSuspended(BaseException):
     """The brain waits: unwind its stack and give the thread back. Not an `Exception`, so that a brain's
     own `except Exception` does not catch it."""
+
+
+class RunParked(RunSuspended):
+    """The brain waits for something that is not an event of its agent's (a gate, a budget): whoever has it calls
+    `AgentLink.unpark`. After a restart nothing is parked: the brain runs, and comes here again."""
 
 
 class RunStopped(BaseException):
@@ -55,10 +61,12 @@ class RunStart(msgspec.Struct, frozen=True):
 
 
 class RunEnded(msgspec.Struct, frozen=True):
-    """Told to the agent's actor. `clean`: the brain ended or waits, as its events say."""
+    """Told to the agent's actor. `clean`: the brain ended or waits, as its events say; `parked`: it waits for
+    `unpark`."""
 
     run_id: int
     clean: bool
+    parked: bool = False
 
 
 class AgentLink(Protocol):
@@ -81,6 +89,12 @@ class AgentLink(Protocol):
 
     def is_thread_wanted(self) -> bool:
         """Does another run wait for a thread?"""
+
+    def lend_place(self) -> AbstractContextManager[None]:
+        """Within it, another run may have this one's place among those that execute."""
+
+    def unpark(self) -> None:
+        """Let the agent's brain run again that was (or is just being) parked. Any thread, also after the run."""
 
     def ended(self, event: RunEnded) -> None:
         """The run is over."""
@@ -126,20 +140,20 @@ class Run:
 
     def execute(self) -> None:
         """See `workers.Task`."""
-        clean = False
+        clean = parked = False
         try:
             if not self.is_stopped:
                 self._enter()
                 clean = self._begin_and_drive()
-        except RunSuspended:
-            clean = True
+        except RunSuspended as suspended:
+            clean, parked = True, isinstance(suspended, RunParked)
         except RunStopped:
             logger.debug("action=run_stopped run=%d reason=%s", self.run_id, self._reason)
         except Exception:  # a fault of ours, not the brain's: said, and the run is made again later
             logger.exception("action=run_failed run=%d", self.run_id)
         finally:
             self._leave()
-            self.link.ended(RunEnded(self.run_id, clean))
+            self.link.ended(RunEnded(self.run_id, clean, parked))
 
     def _begin_and_drive(self) -> bool:
         start = self.record(c.BeginRun(self.interrupted_before)).outcome
