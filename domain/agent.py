@@ -97,6 +97,8 @@ class Agent(AgentState):
                 return [e.MessageSeen(command.index, command.name, message.id, command.acknowledge)]
         if self.wait is not None and msgspec.structs.replace(self.wait, until_uptime_s=None) == wait:
             return self._expire_wait(now)
+        if not command.waits:
+            return []
         if command.timeout_s is not None:
             wait = msgspec.structs.replace(wait, until_uptime_s=now.uptime_s + command.timeout_s)
         return [wait]

@@ -124,7 +124,7 @@ class RecordSend(Command, frozen=True):
 
 
 class TakeMessage(Command, frozen=True):
-    """Take the oldest unread message that fits, or wait for one."""
+    """Take the oldest unread message that fits, or wait for one (or not: `waits`)."""
 
     index: int
     name: str
@@ -133,6 +133,7 @@ class TakeMessage(Command, frozen=True):
     correlation_id: str = ""
     timeout_s: float | None = None
     acknowledge: bool = False
+    waits: bool = True
 
 
 class RequestHelp(Command, frozen=True):

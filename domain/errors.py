@@ -17,6 +17,7 @@ FleetlogError
     ├── StepFailed        a recorded step raised; the recorded error, also when replayed
     ├── StepInDoubt       the process died inside an effectful step; it is not known if it was done
     ├── StepMismatch      the function asks for another step than the one recorded there
+    ├── GivenUp           the brain cannot go on, and another attempt would not help
     ├── NoAnswer          the peer that was asked has ended and will not answer
     └── ResultRejected    the result does not fit the agent's result schema
 """
@@ -26,6 +27,7 @@ __all__ = [
     "DirectoryOwned",
     "Fault",
     "FleetlogError",
+    "GivenUp",
     "InvalidArgument",
     "LogCorrupt",
     "NoAnswer",
@@ -121,6 +123,10 @@ class StepInDoubt(BrainError):
 
 class StepMismatch(BrainError):
     """The function's steps no longer fit the recorded ones; the text names both."""
+
+
+class GivenUp(BrainError):
+    """Raised by a brain that cannot go on: the agent ends as failed, without another attempt."""
 
 
 class NoAnswer(BrainError):

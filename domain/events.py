@@ -11,7 +11,16 @@ import msgspec
 
 from fleetlog.domain.values import AgentSpec, AgentStatus, Effect, FleetSpec, Member, Message, Stored
 
-__all__ = ["ALL_EVENTS", "STORED_NAMES", "AgentEvent", "CallRecorded", "Event", "FleetEvent", "stored_name"]
+__all__ = [
+    "ALL_EVENTS",
+    "STORED_NAMES",
+    "AgentEvent",
+    "CallRecorded",
+    "Event",
+    "FleetEvent",
+    "GateClosed",
+    "stored_name",
+]
 
 
 class Fact(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="is", tag="fact"):
@@ -252,6 +261,18 @@ class FleetArchived(Fact, frozen=True, tag="fleet.archived"):
     reason: str = ""
 
 
+# --- a gate in front of a model ----------------------------------------------------------------
+
+
+class GateClosed(Fact, frozen=True, tag="gate.closed"):
+    """The provider limited the rate of a model's calls: none is made before `until_ms`, an epoch millisecond."""
+
+    model: str
+    until_ms: int
+    status: int
+    reason: str = ""
+
+
 # --- a caller's idempotency key ----------------------------------------------------------------
 
 
@@ -302,9 +323,9 @@ FleetEvent = (
     | FleetTimedOut
     | FleetArchived
 )
-Event = AgentEvent | FleetEvent | CallRecorded
+Event = AgentEvent | FleetEvent | GateClosed | CallRecorded
 
-ALL_EVENTS: tuple[type[Fact], ...] = (*AgentEvent.__args__, *FleetEvent.__args__, CallRecorded)
+ALL_EVENTS: tuple[type[Fact], ...] = (*AgentEvent.__args__, *FleetEvent.__args__, GateClosed, CallRecorded)
 
 
 def stored_name(event_class: type[Fact]) -> str:

@@ -32,7 +32,7 @@ class Timeline:
         self.handlers: Mapping[type, Handler] = {
             event_class: self._row(e.stored_name(event_class))
             for event_class in e.ALL_EVENTS
-            if event_class is not e.CallRecorded
+            if event_class not in (e.CallRecorded, e.GateClosed)
         }
 
     @staticmethod

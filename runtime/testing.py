@@ -67,7 +67,7 @@ def folded(store: EventStore) -> dict[str, Agent | Fleet]:
         while batch := log.next_batch(5_000, 0):
             for stored in batch:
                 stream_id = str(stored.originator_id)
-                if stream_id.startswith("call-"):
+                if not stream_id.startswith(("agent-", "fleet-")):
                     continue
                 if stream_id not in states:
                     fresh = Agent if stream_id.startswith("agent-") else Fleet

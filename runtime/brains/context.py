@@ -44,7 +44,7 @@ class Context:
     def __init__(self, run: Run, start: RunStart) -> None:
         self._run, self._start = run, start
         self._history: list[StepRecord] = list(start.history)
-        self._index = 0
+        self._index = self._given = 0
         self._progress_reports = 0
         self._submitted = False
         self._in_step = ""
@@ -112,6 +112,9 @@ class Context:
     def _make(self, index: int, name: str, effect: Effect, call: Callable[[], Any]) -> StepRecord:
         if effect == "effectful":
             self._run.record(c.StartStep(index, name))
+        return self._make_started(index, name, effect, call)
+
+    def _make_started(self, index: int, name: str, effect: Effect, call: Callable[[], Any]) -> StepRecord:
         self._in_step = name
         try:
             stored = self._run.link.artifacts.store_value(call())
@@ -149,19 +152,25 @@ class Context:
         """The names of the fleet's other agents, as they were when this step was made."""
         return list(self.step("peers", "pure", self._peers))
 
-    def send(self, to: str, type: MessageType, payload: str, correlation_id: str | None = None) -> str:
+    def send(
+        self, to: str, type: MessageType, payload: str, correlation_id: str | None = None, *, step_name: str = ""
+    ) -> str:
         """Send to a peer by its name or id, or to all with `*`; returns the message's id once every
         recipient has it durably. A refusal (unknown, ended) is raised as `StepFailed`."""
         checks.choice("type", type, MESSAGE_TYPES)
         checks.payload(payload)
-        name = f"send {type} to {to}"
+        name = step_name or f"send {type} to {to}"
         index, record = self._next(name, "idempotent")
-        message_id = f"message-{stamp_of(self.agent_id)}-{self.name}-{index}"
+        message_id = self.message_id(index)
         if record is None:
             message = Message(message_id, self.agent_id, type, payload, correlation_id or "")
             record = self._deliver(index, name, message, to)
         self._value(record, index)
         return message_id
+
+    def message_id(self, index: int) -> str:
+        """The id of the message that the step at this index sends."""
+        return f"message-{stamp_of(self.agent_id)}-{self.name}-{index}"
 
     def _deliver(self, index: int, name: str, message: Message, to: str) -> StepRecord:
         to_operator = to == OPERATOR
@@ -322,6 +331,51 @@ class Context:
         plain = self._run.link.artifacts.load_value(stored)
         violations = schema_violations(self._start.spec.result_schema, plain)
         return self._recorded(c.SubmitResult(index, stored, violations, returned))
+
+    # --- for brains that fold their own history ----------------------------------------------
+
+    def recorded(self) -> Iterator[tuple[int, StepRecord, Any]]:
+        """(index, record, value) of the steps that are recorded and were not given yet, in order; the value is None
+        for a step that has none. The next step is then made behind them, whatever they are."""
+        while self._given < len(self._history):
+            index = self._given
+            self._given = index + 1
+            self._index = max(self._index, self._given)
+            record = self._history[index]
+            plain = record.state == "completed" and (record.value.inline or record.value.artifact)
+            yield index, record, self._run.link.artifacts.load_value(record.value) if plain else None
+
+    def take(
+        self,
+        name: str,
+        *,
+        types: Sequence[MessageType] = (),
+        sender: str = "",
+        correlation_id: str = "",
+        timeout_s: float | None = None,
+        waits: bool = True,
+    ) -> bool:
+        """Take the oldest unread message that fits, in a step of this name, which `recorded` then gives. With
+        `waits=False`: True if there was one, and nothing is recorded when there was none."""
+        index, _ = self._next(name, "pure")
+        sender_id = self._id_of(sender) if sender else ""
+        command = c.TakeMessage(index, name, tuple(types), sender_id, correlation_id, timeout_s, waits=waits)
+        if waits:
+            self._take_or_suspend(command)
+            return True
+        taken = self._run.record(command).outcome
+        if not isinstance(taken, StepRecord):
+            self._index = index
+            return False
+        self._history.append(taken)
+        return True
+
+    def redo(self, index: int, name: str, effect: Effect, call: Callable[[], Any]) -> None:
+        """Make the last step again, which is in doubt: for calls of which the operator has said that they may be."""
+        self._history.pop()
+        self._index = self._given = index
+        self._next(name, effect)
+        self._make_started(index, name, effect, call)
 
     # --- the history -------------------------------------------------------------------------
 

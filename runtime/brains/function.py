@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fleetlog.domain import commands as c
-from fleetlog.domain.errors import FleetlogError, InvalidArgument, StepInDoubt, StepMismatch
+from fleetlog.domain.errors import FleetlogError, GivenUp, InvalidArgument, StepInDoubt, StepMismatch
 from fleetlog.runtime.brains.run import RunStopped, RunSuspended
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def call_brain(brain: Brain, context: "Context", jitter: float) -> None:
         context.finish(output)
     except StepInDoubt as doubt:
         context.record(c.SuspendInDoubt(doubt.index))
-    except StepMismatch as error:
+    except (StepMismatch, GivenUp) as error:
         context.record(c.FailRun(str(error), retryable=False))
     except (RunSuspended, RunStopped):
         raise

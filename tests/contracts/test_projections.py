@@ -201,7 +201,10 @@ def test_every_kind_of_event_shows_somewhere() -> None:
     shown: set[type] = set()
     for projection in all_projections():
         shown |= set(projection.handlers)
-    assert {kind.__name__ for kind in e.ALL_EVENTS} - {kind.__name__ for kind in shown} == {"CallRecorded"}
+    assert {kind.__name__ for kind in e.ALL_EVENTS} - {kind.__name__ for kind in shown} == {
+        "CallRecorded",
+        "GateClosed",
+    }
 
 
 def test_the_log_of_these_tests_has_every_kind_of_event() -> None:

@@ -289,6 +289,7 @@ def test_the_random_lives_are_rich(tmp_path: Path) -> None:
     live()
     assert {kind.__name__ for kind in e.ALL_EVENTS} - {kind.__name__ for kind in kinds} <= {
         "CallRecorded",
+        "GateClosed",
         "StepDoubtResolved",
         "WaitTimedOut",
         "FleetArchived",

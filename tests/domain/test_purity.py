@@ -85,6 +85,7 @@ STORED = {
     "fleet.timed_out": ["timeout_s"],
     "fleet.archived": ["reason=''"],
     "call.recorded": ["operation", "arguments_digest", "result"],
+    "gate.closed": ["model", "until_ms", "status", "reason"],
 }
 STORED_VALUES: dict[type[msgspec.Struct], list[str]] = {
     v.AgentSpec: [
@@ -198,7 +199,7 @@ def test_every_event_class_is_among_all_events() -> None:
 
 
 def test_the_unions_hold_every_event_once() -> None:
-    assert (*e.AgentEvent.__args__, *e.FleetEvent.__args__, e.CallRecorded) == e.ALL_EVENTS
+    assert (*e.AgentEvent.__args__, *e.FleetEvent.__args__, e.GateClosed, e.CallRecorded) == e.ALL_EVENTS
     assert set(e.Event.__args__) == set(e.ALL_EVENTS)
 
 

@@ -92,6 +92,7 @@ STREAMS: dict[str, list[e.Event]] = {
         e.AgentTimedOut("late"),
     ],
     "call-0123456789abcdef": [e.CallRecorded("spawn_fleet", "digest", b"\x81\xa8fleet_id\xa1x")],
+    "gate-01234567-a-model": [e.GateClosed("a-model", 1_800_000_000_000, 429, "slow down")],
 }
 
 

@@ -1,0 +1,63 @@
+"""Compaction: a long conversation's earlier part is replaced by a summary of it, before the window is full.
+
+Its rule: nothing is lost. The summary is a recorded step that names what it replaced; the replaced messages are still
+in the log, and a compaction can be undone.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+__all__ = ["INSTRUCTION", "Plan", "compacted", "estimated_tokens", "plan", "summary_of"]
+
+_BYTES_A_TOKEN = 3.5
+"""Of English text and code, on average; only used to choose how much of the end is kept."""
+_KEPT_SHARE = 0.15
+
+INSTRUCTION = (
+    "Your context is nearly full. Write a summary of everything so far that will replace it: you will go on with this "
+    "summary, your task as it was given, and the last few messages alone. Keep: what was asked and what has been "
+    "decided; every finding with its place (file, line, figure, source); what has been tried and failed; open "
+    "questions, and what you owe to which peer (with message ids); what you were about to do next. Leave out what is "
+    "done with. Reply with the summary as plain text and call no tool."
+)
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What a compaction replaces: the messages up to `first_kept` (but for the first, which holds the task)."""
+
+    first_kept: int
+    tokens_before: int
+    tokens_after: int
+
+
+def estimated_tokens(part: object) -> int:
+    """Roughly how many tokens this part of a request has."""
+    return int(len(msgspec.json.encode(part)) / _BYTES_A_TOKEN) + 1
+
+
+def plan(messages: Sequence[Mapping[str, Any]], tokens_before: int) -> Plan:
+    """Keep the last messages that make up a small share of the context, beginning with one of the agent's."""
+    room = tokens_before * _KEPT_SHARE
+    first_kept, kept = len(messages), 0
+    for place in range(len(messages) - 1, 0, -1):
+        kept += estimated_tokens(messages[place])
+        if kept > room:
+            break
+        if messages[place]["role"] == "assistant":
+            first_kept = place
+    after = estimated_tokens(messages[0]) + sum(estimated_tokens(message) for message in messages[first_kept:])
+    return Plan(first_kept, tokens_before, after + 2_000)
+
+
+def compacted(messages: Sequence[dict[str, Any]], task: str, recorded: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The messages after the compaction: the task with the summary, and what was kept."""
+    summary = f"<summary of your work so far>\n{recorded['summary']}\n</summary>"
+    first = {"role": "user", "content": [{"type": "text", "text": task}, {"type": "text", "text": summary}]}
+    return [first, *messages[recorded["first_kept"] :]]
+
+
+def summary_of(content: Sequence[Mapping[str, Any]]) -> str:
+    """The text of the model's summary."""
+    return "\n\n".join(block["text"] for block in content if block["type"] == "text").strip()
