@@ -13,6 +13,9 @@ from fleetlog.domain.values import AgentSpec, FleetSpec, Member, agent_id_for
 __all__ = ["MAX_AGENTS", "Seat", "check_agent", "check_fleet", "default_name", "seats"]
 
 MAX_AGENTS = 10_000
+GRANTS = ("write", "run", "network", "unsandboxed")
+DOUBT_POLICIES = ("tell", "ask", "retry")
+EFFORTS = ("low", "medium", "high", "xhigh", "max")
 
 
 class Seat(msgspec.Struct, frozen=True):
@@ -62,9 +65,28 @@ def check_agent(spec: AgentSpec, at: str = "") -> AgentSpec:
     for field in ("max_attempts", "max_interruptions"):
         checks.integer(f"{at}{field}", getattr(spec, field))
     checks.integer(f"{at}max_rejections", spec.max_rejections, at_least=0)
+    _check_model_fields(spec, at)
     for skill in spec.skills:
         checks.text(f"{at}skills", skill, max_chars=200, empty=False)
     return _storable(at.rstrip(".") or "spec", msgspec.structs.replace(spec, name=name))
+
+
+def _check_model_fields(spec: AgentSpec, at: str) -> None:
+    checks.text(f"{at}model", spec.model, max_chars=200)
+    for tool in spec.tools or ():
+        checks.text(f"{at}tools", tool, max_chars=200, empty=False)
+    for grant in spec.grants:
+        if grant not in GRANTS and not (grant.startswith("run:") and grant[4:].strip()):
+            raise InvalidArgument(
+                f"'{at}grants' must be among {', '.join(GRANTS)} or run:PROGRAM, got {checks.shown(grant)}"
+            )
+    for policy in (spec.on_doubt or {}).values():
+        checks.choice(f"{at}on_doubt", policy, DOUBT_POLICIES)
+    if spec.effort:
+        checks.choice(f"{at}effort", spec.effort, EFFORTS)
+    for field in ("max_tokens", "compact_at_tokens"):
+        if getattr(spec, field) is not None:
+            checks.integer(f"{at}{field}", getattr(spec, field))
 
 
 def _storable(field: str, spec: AgentSpec) -> AgentSpec:

@@ -19,6 +19,7 @@ __all__ = [
     "AgentStatus",
     "Artifact",
     "DeliveryState",
+    "DoubtPolicy",
     "Effect",
     "FleetSpec",
     "FleetStatus",
@@ -38,6 +39,7 @@ Severity = Literal["info", "warning", "high", "critical"]
 Effect = Literal["pure", "idempotent", "effectful"]
 FleetStatus = Literal["running", "complete", "failed", "timed_out", "cancelled"]
 AgentStatus = Literal["pending", "running", "waiting", "complete", "failed", "timed_out", "cancelled"]
+DoubtPolicy = Literal["tell", "ask", "retry"]
 DeliveryState = Literal["queued", "seen", "acknowledged"]
 
 MESSAGE_TYPES: tuple[str, ...] = get_args(MessageType)
@@ -96,6 +98,13 @@ class AgentSpec(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_on
     that must have completed first. `each` makes one agent for each item. `result_schema` is a JSON
     Schema its result must fit; it may be rejected `max_rejections` times. `max_attempts` counts
     runs that ended in an error; `max_interruptions` counts restarts without a step between them.
+
+    The rest is for brains that drive a model. `agent` names an agent definition, `model` the model. `tools` are
+    those it is offered beside the mesh (None: those of its definition, else the reading ones). `grants` are what it
+    may do without asking a person: `write`, `run` (any command), `run:pytest` (commands that begin so), `network`,
+    `unsandboxed`. `on_doubt` says for each tool (or `*`) what follows when a call was cut off: `tell` the agent,
+    `ask` a person, `retry`. `max_tokens` bounds a reply; `thinking` and `effort` go to the model as they are; beyond
+    `compact_at_tokens` the context is compacted (None: at four fifths of the model's window).
     """
 
     role: str
@@ -111,6 +120,13 @@ class AgentSpec(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_on
     max_attempts: int = 3
     max_rejections: int = 3
     max_interruptions: int = 50
+    tools: tuple[str, ...] | None = None
+    grants: tuple[str, ...] = ()
+    on_doubt: dict[str, DoubtPolicy] | None = None
+    max_tokens: int | None = None
+    thinking: dict[str, Any] | None = None
+    effort: str = ""
+    compact_at_tokens: int | None = None
 
 
 class FleetSpec(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):

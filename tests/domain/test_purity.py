@@ -84,8 +84,8 @@ STORED = {
     "fleet.cancelled": ["reason=''"],
     "fleet.timed_out": ["timeout_s"],
     "fleet.archived": ["reason=''"],
+    "gate.closed": ["model", "until_ms", "status", "reason=''"],
     "call.recorded": ["operation", "arguments_digest", "result"],
-    "gate.closed": ["model", "until_ms", "status", "reason"],
 }
 STORED_VALUES: dict[type[msgspec.Struct], list[str]] = {
     v.AgentSpec: [
@@ -102,6 +102,13 @@ STORED_VALUES: dict[type[msgspec.Struct], list[str]] = {
         "max_attempts=3",
         "max_rejections=3",
         "max_interruptions=50",
+        "tools=None",
+        "grants=()",
+        "on_doubt=None",
+        "max_tokens=None",
+        "thinking=None",
+        "effort=''",
+        "compact_at_tokens=None",
     ],
     v.FleetSpec: [
         "agents",

@@ -141,7 +141,14 @@ def test_a_wrong_field_of_a_fleet_is_refused_by_its_name(field: str, wrong: Any,
         ("skills", (3,), "'agents[1].skills' must be a non-empty string, got 3 (int)"),
         ("skills", ("x" * 201,), "'agents[1].skills' has 201 characters (limit 200)"),
         ("agent", LONE, "'agents[1]' cannot be stored: "),
-        ("model", LONE, "'agents[1]' cannot be stored: "),
+        ("model", LONE, "'agents[1].model' holds a NUL or a lone surrogate"),
+        ("tools", ("",), "'agents[1].tools' must be a non-empty string"),
+        ("grants", ("sudo",), "'agents[1].grants' must be among write, run, network, unsandboxed or run:PROGRAM"),
+        ("grants", ("run: ",), "'agents[1].grants' must be among"),
+        ("on_doubt", {"*": "guess"}, "'agents[1].on_doubt' must be exactly one of"),
+        ("effort", "huge", "'agents[1].effort' must be exactly one of"),
+        ("max_tokens", 0, "'agents[1].max_tokens' must be >= 1"),
+        ("compact_at_tokens", "many", "'agents[1].compact_at_tokens' must be an integer"),
         ("each", (LONE,), "'agents[1]' cannot be stored: "),
         ("each", (HUGE,), "'agents[1]' cannot be stored: "),
         ("each", (object(),), "'agents[1]' cannot be stored: "),
@@ -156,7 +163,7 @@ def test_a_wrong_field_of_an_agent_is_refused_by_its_place_and_name(field: str, 
 
 def test_what_cannot_be_stored_is_refused_before_anything_is_recorded() -> None:
     story = fleet_story(role("a"))
-    story.refuses(c.AttachAgent(role("b", model=LONE)), InvalidArgument, "'spec' cannot be stored: ")
+    story.refuses(c.AttachAgent(role("b", agent=LONE)), InvalidArgument, "'spec' cannot be stored: ")
 
 
 def test_no_rejections_may_be_allowed() -> None:
