@@ -42,7 +42,7 @@ class Agent(AgentState):
                 return self._take(command, now)
             case c.CompleteStep():
                 self._expect(command.index, open_step=command.name)
-                return [e.StepCompleted(command.index, command.name, command.effect, command.value)]
+                return [e.StepCompleted(command.index, command.name, command.effect, command.value, command.usage)]
             case c.StartStep():
                 self._expect(command.index)
                 return [e.StepStarted(command.index, command.name)]

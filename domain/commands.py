@@ -5,7 +5,7 @@ Ids enter with the command. Commands of a brain's run carry the `index` of the s
 
 import msgspec
 
-from fleetlog.domain.values import AgentSpec, AgentStatus, Effect, FleetSpec, Message, Stored
+from fleetlog.domain.values import AgentSpec, AgentStatus, Effect, FleetSpec, Message, Stored, Usage
 
 __all__ = [
     "AcknowledgeMessage",
@@ -104,6 +104,7 @@ class CompleteStep(Command, frozen=True):
     name: str
     effect: Effect
     value: Stored
+    usage: Usage | None = None
 
 
 class FailStep(Command, frozen=True):

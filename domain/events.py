@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from fleetlog.domain.values import AgentSpec, AgentStatus, Effect, FleetSpec, Member, Message, Stored
+from fleetlog.domain.values import AgentSpec, AgentStatus, Effect, FleetSpec, Member, Message, Stored, Usage
 
 __all__ = [
     "ALL_EVENTS",
@@ -121,6 +121,7 @@ class StepCompleted(Fact, frozen=True, tag="step.completed"):
     name: str
     effect: Effect
     value: Stored
+    usage: Usage | None = None
 
 
 class StepFailed(Fact, frozen=True, tag="step.failed"):

@@ -29,6 +29,7 @@ __all__ = [
     "Now",
     "Severity",
     "Stored",
+    "Usage",
     "agent_id_for",
     "fleet_id_of",
     "stamp_of",
@@ -140,6 +141,41 @@ class FleetSpec(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_on
     timeout_s: float | None = None
     max_concurrency: int | None = None
     keep_open: bool = False
+
+
+class Usage(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """What model calls have used. Money is exact: `cost_nusd` is integer nano-dollars (a billionth of a dollar).
+    `input_tokens` are those that were neither read from a cache nor written to one; `calls` counts turns."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    cache_write_1h_tokens: int = 0
+    calls: int = 0
+    cost_nusd: int = 0
+
+    @property
+    def tokens(self) -> int:
+        """All tokens, of every kind."""
+        return self.prompt_tokens + self.output_tokens
+
+    @property
+    def prompt_tokens(self) -> int:
+        """All tokens that were sent."""
+        return self.input_tokens + self.cache_read_tokens + self.cache_write_tokens + self.cache_write_1h_tokens
+
+    def plus(self, other: "Usage") -> "Usage":
+        """The sum."""
+        return Usage(
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+            self.cache_read_tokens + other.cache_read_tokens,
+            self.cache_write_tokens + other.cache_write_tokens,
+            self.cache_write_1h_tokens + other.cache_write_1h_tokens,
+            self.calls + other.calls,
+            self.cost_nusd + other.cost_nusd,
+        )
 
 
 class Member(msgspec.Struct, frozen=True, gc=False, array_like=True):

@@ -367,6 +367,11 @@ class _Link:
         """See `AgentLink`."""
         self._engine.residents.post(self._agent_id, Unpark())
 
+    def unpark_after(self, seconds: float) -> None:
+        """See `AgentLink`."""
+        due = self._engine.clock.now().uptime_s + seconds
+        self._engine.timers.arm(f"unpark {self._agent_id}", due, self.unpark)
+
     def is_thread_wanted(self) -> bool:
         """See `AgentLink`."""
         return self._engine.workers.has_waiting()

@@ -12,26 +12,29 @@ runs the brain.
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, overload
+from typing import Any, NoReturn, overload
 
 import msgspec
 
 from fleetlog.domain import checks, errors
 from fleetlog.domain import commands as c
 from fleetlog.domain.agent import StepRecord
+from fleetlog.domain.fleet import Roster
 from fleetlog.domain.values import (
     EFFECTS,
     MESSAGE_TYPES,
     OPERATOR,
+    AgentSpec,
     Artifact,
     Effect,
     Message,
     MessageType,
+    Usage,
     stamp_of,
 )
 from fleetlog.runtime.brains.processes import CommandResult, run_process
 from fleetlog.runtime.brains.result_schema import schema_violations
-from fleetlog.runtime.brains.run import Run, RunStart, RunStopped, RunSuspended
+from fleetlog.runtime.brains.run import Run, RunParked, RunStart, RunStopped, RunSuspended
 
 __all__ = ["CommandResult", "Context"]
 
@@ -124,6 +127,24 @@ class Context:
         finally:
             self._in_step = ""
         return self._recorded(c.CompleteStep(index, name, effect, stored))
+
+    def paid_step(self, name: str, bound: Usage, call: Callable[[], tuple[Any, Usage]]) -> Any:
+        """Call once, ever, something that costs money, and give what it returned; what it used is recorded with that.
+        `bound` is the most it can use. A call that was cut off is made again."""
+        checks.text("name", name, max_chars=200, empty=False)
+        index, record = self._next(name, "pure")
+        if record is None:
+            self._in_step = name
+            try:
+                value, usage = call()
+                stored = self._run.link.artifacts.store_value(value)
+            except BaseException:
+                self._index = index
+                raise
+            finally:
+                self._in_step = ""
+            record = self._recorded(c.CompleteStep(index, name, "pure", stored, usage))
+        return self._value(record, index)
 
     def run_command(
         self,
@@ -242,14 +263,19 @@ class Context:
     def request_help(self, blocker: str, attempted: str = "", timeout_s: float | None = None) -> str | None:
         """Ask a person and wait durably, holding no thread, for days if need be; the answer's text."""
         checks.text("blocker", blocker, empty=False)
+        help_id = self.open_ticket(blocker, attempted)
+        answer = self._take(f"answer to {help_id}", (), "", help_id, timeout_s, acknowledge=True)
+        return None if answer is None else answer.payload
+
+    def open_ticket(self, blocker: str, attempted: str = "") -> str:
+        """Ask a person without waiting; the ticket's id. The answer comes as a message that is correlated with it."""
         index = self._index
         help_id = f"help-{stamp_of(self.agent_id)}-{self.name}-{index}"
         _, record = self._next(f"request_help {help_id}", "idempotent")
         if record is None:
             record = self._recorded(c.RequestHelp(help_id, blocker, attempted, index=index))
         self._value(record, index)
-        answer = self._take(f"answer to {help_id}", (), "", help_id, timeout_s, acknowledge=True)
-        return None if answer is None else answer.payload
+        return help_id
 
     def _take(
         self,
@@ -318,6 +344,30 @@ class Context:
             )
         self._refuse_leftover()
         self._run.record(c.FinishRun())
+
+    @property
+    def tool_run(self) -> Run:
+        """The run, as the tools of agents see it (`ToolRun`)."""
+        return self._run
+
+    @property
+    def spec(self) -> AgentSpec:
+        """The agent's whole spec."""
+        return self._start.spec
+
+    def park(self, after_s: float | None = None) -> NoReturn:
+        """Give the thread back and be called again from the top when somebody calls `unpark`, or after that time."""
+        if after_s is not None:
+            self._run.link.unpark_after(after_s)
+        raise RunParked
+
+    def unpark(self) -> None:
+        """Let this brain run again after it has parked (or is about to). Any thread."""
+        self._run.link.unpark()
+
+    def roster(self) -> Roster:
+        """The fleet as it is now: not recorded, so only for what a step of its own records."""
+        return self._run.link.roster()
 
     def record(self, command: c.RunCommand) -> None:
         """Record how the run ended; called by the runtime, not by brains."""

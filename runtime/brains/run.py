@@ -96,6 +96,9 @@ class AgentLink(Protocol):
     def unpark(self) -> None:
         """Let the agent's brain run again that was (or is just being) parked. Any thread, also after the run."""
 
+    def unpark_after(self, seconds: float) -> None:
+        """The same, after so many seconds of uptime (once: a later call replaces an earlier one)."""
+
     def ended(self, event: RunEnded) -> None:
         """The run is over."""
 
@@ -130,6 +133,11 @@ class Run:
     def limit(self) -> int | None:
         """See `workers.Task`."""
         return self._limit
+
+    @property
+    def artifacts(self) -> ArtifactStore:
+        """Where large things are kept."""
+        return self.link.artifacts
 
     @property
     def is_stopped(self) -> bool:

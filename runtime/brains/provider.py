@@ -1,0 +1,335 @@
+"""The Messages API, through the `anthropic` package: one model call, streamed, from a worker's thread.
+
+Its rules: one event loop on one thread serves all calls of a runtime, so that a call can be given up at any moment;
+nothing is retried here (the caller's schedule does that); and whatever goes wrong is one of the errors below, which
+say whether the call can have cost anything. `anthropic` is imported here alone, at the first call.
+"""
+
+import asyncio
+import contextlib
+import email.utils
+import os
+import threading
+import time
+from collections.abc import Callable, Coroutine, Mapping
+from concurrent.futures import CancelledError, Future
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+import msgspec
+
+from fleetlog.domain.errors import Fault, RuntimeClosed
+from fleetlog.domain.values import Usage
+from fleetlog.runtime.brains.paid_step import Uncharged
+
+if TYPE_CHECKING:
+    import anthropic
+
+__all__ = [
+    "ClaudeSettings",
+    "Limited",
+    "ModelReply",
+    "Provider",
+    "Refused",
+    "Stoppable",
+    "TooLong",
+    "Transient",
+    "Unanswered",
+    "usage_of",
+]
+
+T = TypeVar("T")
+
+DEFAULT_MODEL = "claude-sonnet-5-5"
+DEFAULT_URL = "https://api.anthropic.com"
+_POLL_S = 0.1
+_LIMIT_TYPES = ("rate_limit_error", "overloaded_error")
+
+
+class ClaudeSettings(msgspec.Struct, frozen=True):
+    """Where model calls go. What is None comes from the environment: ANTHROPIC_API_KEY, ANTHROPIC_BASE_URL,
+    FLEETLOG_MODEL. `max_concurrency` calls of one model run at once. A call is given up when nothing has come for
+    `idle_timeout_s`; one that failed for a passing reason is made again up to `max_failures` times in a row."""
+
+    api_key: str | None = None
+    base_url: str | None = None
+    model: str | None = None
+    max_concurrency: int = 64
+    idle_timeout_s: float = 120.0
+    connect_timeout_s: float = 10.0
+    max_failures: int = 8
+    max_tokens: int = 16_000
+
+    def from_environment(self) -> "ClaudeSettings":
+        """These settings with what is missing taken from the environment."""
+        return msgspec.structs.replace(
+            self,
+            api_key=self.api_key or os.environ.get("ANTHROPIC_API_KEY") or None,
+            base_url=self.base_url or os.environ.get("ANTHROPIC_BASE_URL") or DEFAULT_URL,
+            model=self.model or os.environ.get("FLEETLOG_MODEL") or DEFAULT_MODEL,
+        )
+
+
+class Limited(Uncharged):
+    """429 or 529: the provider limits the rate, of everybody who uses the account."""
+
+    def __init__(self, status: int, said: str, retry_after_s: float | None) -> None:
+        super().__init__(said)
+        self.status, self.retry_after_s = status, retry_after_s
+
+
+class Transient(Uncharged):
+    """The call was refused or never arrived, for a reason that passes: a server error, no connection."""
+
+
+class TooLong(Uncharged):
+    """The prompt does not fit the model's window."""
+
+
+class Refused(Uncharged):
+    """The provider refuses the call, and would refuse it again. `is_account` when it is about the key or the account
+    (401, 402, 403), not about the request."""
+
+    def __init__(self, status: int, said: str) -> None:
+        super().__init__(said)
+        self.is_account = status in (401, 402, 403)
+
+
+class Unanswered(Fault):
+    """The call was on its way, and its reply never came whole: it may have been charged. `is_limit`: the provider broke
+    it off because it is overloaded."""
+
+    def __init__(self, said: str, *, is_limit: bool = False) -> None:
+        super().__init__(said)
+        self.is_limit = is_limit
+
+
+class ModelReply(msgspec.Struct, frozen=True):
+    """A finished reply, as it is recorded. `content` are the blocks in the API's form; `usage` is the API's own."""
+
+    content: list[dict[str, Any]]
+    stop_reason: str
+    usage: dict[str, Any]
+    request_id: str
+    model: str
+    id: str
+    stop_details: dict[str, Any] | None = None
+
+
+class Stoppable(Protocol):
+    """The run a call belongs to."""
+
+    @property
+    def is_stopped(self) -> bool:
+        """It was told to end."""
+
+    def check(self) -> None:
+        """Raise if it was told to end."""
+
+
+class Provider:
+    """The calls of one runtime. `call` and `count_tokens` are for workers' threads; they block."""
+
+    def __init__(self, settings: ClaudeSettings) -> None:
+        self.settings = settings.from_environment()
+        self._lock = threading.Lock()  # guards all below
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._client: anthropic.AsyncAnthropic | None = None
+        self._closed = False
+
+    @property
+    def account(self) -> str:
+        """What names whose rate limits are met: the server and the key."""
+        return f"{self.settings.base_url} {self.settings.api_key or ''}"
+
+    def call(self, request: Mapping[str, Any], run: Stoppable, on_text: Callable[[str], None]) -> ModelReply:
+        """Make the call; `on_text` gets pieces of the reply as they come, on the loop's thread. Ends within a moment
+        when the run is told to stop (raising what its `check` raises)."""
+        return self._wait(self._stream(dict(request), on_text), run)
+
+    def count_tokens(self, request: Mapping[str, Any], run: Stoppable) -> int:
+        """The prompt's tokens, counted by the provider (which charges nothing for it)."""
+        counted = {
+            name: request[name] for name in ("model", "messages", "system", "tools", "thinking") if name in request
+        }
+        return self._wait(self._count(counted), run)
+
+    def close(self, timeout_s: float = 3.0) -> None:
+        """Give up the calls that are under way and end the thread."""
+        with self._lock:
+            self._closed = True
+            loop, thread = self._loop, self._thread
+        if loop is not None and thread is not None:
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join(timeout_s)
+
+    # --- the worker's side -------------------------------------------------------------------
+
+    def _wait(self, work: Coroutine[Any, Any, T], run: Stoppable) -> T:
+        try:
+            loop = self._started()
+        except BaseException:
+            work.close()
+            raise
+        future: Future[T] = asyncio.run_coroutine_threadsafe(work, loop)
+        try:
+            while True:
+                with contextlib.suppress(TimeoutError):
+                    return future.result(_POLL_S)
+                if future.done():  # a TimeoutError of the work's own
+                    return future.result()
+                run.check()
+                if self._closed:
+                    raise RuntimeClosed("the runtime was closed during a model call")
+        except CancelledError as error:
+            run.check()
+            raise RuntimeClosed("the runtime was closed during a model call") from error
+        finally:
+            future.cancel()
+
+    def _started(self) -> asyncio.AbstractEventLoop:
+        with self._lock:
+            if self._closed:
+                raise RuntimeClosed("the runtime is closed")
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                self._thread = threading.Thread(
+                    target=self._serve, args=(self._loop,), name="fleetlog-claude", daemon=True
+                )
+                self._thread.start()
+            return self._loop
+
+    def _serve(self, loop: asyncio.AbstractEventLoop) -> None:
+        asyncio.set_event_loop(loop)
+        try:
+            loop.run_forever()
+            tasks = asyncio.all_tasks(loop)
+            for task in tasks:
+                task.cancel()
+            loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+            if self._client is not None:
+                loop.run_until_complete(self._client.close())
+            loop.run_until_complete(loop.shutdown_asyncgens())
+        finally:
+            loop.close()
+
+    # --- on the loop -------------------------------------------------------------------------
+
+    def _connected(self) -> "anthropic.AsyncAnthropic":
+        if self._client is None:
+            import anthropic
+
+            settings = self.settings
+            if not settings.api_key:
+                raise Refused(401, NO_KEY)
+            timeout = anthropic.Timeout(settings.idle_timeout_s, connect=settings.connect_timeout_s)
+            self._client = anthropic.AsyncAnthropic(
+                api_key=settings.api_key, base_url=settings.base_url, timeout=timeout, max_retries=0
+            )
+        return self._client
+
+    async def _stream(self, request: dict[str, Any], on_text: Callable[[str], None]) -> ModelReply:
+        client = self._connected()
+        begun = False
+        try:
+            async with client.messages.stream(**request) as stream:
+                begun = True
+                async for event in stream:
+                    if event.type == "text":
+                        on_text(event.text)
+                message = await stream.get_final_message()
+                return _reply(message, stream.request_id or "")
+        except Exception as error:
+            raise _translated(error, begun) from error
+
+    async def _count(self, request: dict[str, Any]) -> int:
+        try:
+            counted = await self._connected().messages.count_tokens(**request)
+        except Exception as error:
+            raise _translated(error, begun=False) from error
+        return counted.input_tokens
+
+
+NO_KEY = (
+    "there is no API key: set ANTHROPIC_API_KEY "
+    "(and, for another server that speaks the Messages API, ANTHROPIC_BASE_URL)"
+)
+
+
+def _reply(message: Any, request_id: str) -> ModelReply:
+    """The reply as it is recorded; raises `Unanswered` when it is none."""
+    if message.stop_reason is None or message.usage is None:
+        raise Unanswered("the reply was cut off before its end")
+    whole = message.to_dict()
+    blocks = [{name: part for name, part in block.items() if part is not None} for block in whole["content"]]
+    usage = {name: part for name, part in whole["usage"].items() if part is not None}
+    details = whole.get("stop_details")
+    return ModelReply(blocks, message.stop_reason, usage, request_id, message.model, message.id, details)
+
+
+def usage_of(reply: ModelReply) -> Usage:
+    """The tokens of a reply, without their price."""
+    usage = reply.usage
+    written = usage.get("cache_creation_input_tokens") or 0
+    for_an_hour = (usage.get("cache_creation") or {}).get("ephemeral_1h_input_tokens") or 0
+    return Usage(
+        input_tokens=usage.get("input_tokens") or 0,
+        output_tokens=usage.get("output_tokens") or 0,
+        cache_read_tokens=usage.get("cache_read_input_tokens") or 0,
+        cache_write_tokens=written - for_an_hour,
+        cache_write_1h_tokens=for_an_hour,
+        calls=1,
+    )
+
+
+# --- errors --------------------------------------------------------------------------------------
+
+
+def _translated(error: Exception, begun: bool) -> Exception:
+    """One of this room's errors, for one of the libraries'. `begun`: the reply had begun to come."""
+    import anthropic
+    import httpx2
+
+    if isinstance(error, Unanswered | Uncharged):
+        return error
+    if isinstance(error, anthropic.APIStatusError):
+        return _refusal(error, begun)
+    if isinstance(error, anthropic.APITimeoutError | TimeoutError | httpx2.TimeoutException):
+        never_sent = isinstance(error.__cause__, httpx2.ConnectTimeout | httpx2.PoolTimeout)
+        return Transient(_said(error)) if never_sent else Unanswered(f"nothing came in time: {_said(error)}")
+    if isinstance(error, anthropic.APIConnectionError):
+        never_sent = isinstance(error.__cause__, httpx2.ConnectError)
+        return Transient(_said(error)) if never_sent else Unanswered(f"the connection was lost: {_said(error)}")
+    return Unanswered(f"the reply could not be read: {type(error).__name__}: {_said(error)}")
+
+
+def _refusal(error: "anthropic.APIStatusError", begun: bool) -> Exception:
+    status, kind, said = error.status_code, error.type or "", _said(error)
+    if status in (429, 529) or (status < 400 and kind in _LIMIT_TYPES):
+        if begun:  # the stream had begun: what it has cost so far is not known
+            return Unanswered(f"the provider broke off: {said}", is_limit=True)
+        return Limited(429 if kind == "rate_limit_error" else status, said, _retry_after_s(error.response.headers))
+    if status < 400:
+        return Unanswered(f"the provider broke off: {said}")
+    if status in (408, 409) or status >= 500:
+        return Transient(f"{status}: {said}")
+    if status == 413 or (status == 400 and "too long" in said):
+        return TooLong(said)
+    return Refused(status, f"{status}: {said}")
+
+
+def _said(error: Exception) -> str:
+    body = getattr(error, "body", None)
+    if isinstance(body, dict) and isinstance(body.get("error"), dict):
+        return str(body["error"].get("message") or error)[:1_000]
+    return (str(error) or type(error).__name__)[:1_000]
+
+
+def _retry_after_s(headers: Mapping[str, str]) -> float | None:
+    """Seconds from `retry-after-ms` or `retry-after` (seconds, or an HTTP date)."""
+    for name, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        with contextlib.suppress(KeyError, ValueError):
+            return max(0.0, float(headers[name]) * scale)
+    with contextlib.suppress(KeyError, ValueError, TypeError):
+        return max(0.0, email.utils.parsedate_to_datetime(headers["retry-after"]).timestamp() - time.time())
+    return None
