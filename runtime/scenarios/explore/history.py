@@ -14,7 +14,7 @@ from typing import IO
 from msgspec import Struct
 from msgspec.structs import replace
 
-from fleetlog.runtime.scenarios.explore.git import GitFailed, git_output, git_stream
+from fleetlog.runtime.git import GitFailed, git_output, git_stream
 from fleetlog.runtime.scenarios.explore.languages import is_code, language_of
 from fleetlog.runtime.scenarios.explore.listing import printable, unquotable
 

@@ -4,8 +4,8 @@ import os
 import stat
 from collections import Counter
 
+from fleetlog.runtime.git import GitFailed, git_output
 from fleetlog.runtime.scenarios.explore.facts import Listing
-from fleetlog.runtime.scenarios.explore.git import GitFailed, git_output
 
 MAX_FILES = 20_000
 _EXAMPLES = 5
