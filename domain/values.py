@@ -22,6 +22,7 @@ __all__ = [
     "Effect",
     "FleetSpec",
     "FleetStatus",
+    "McpServerSpec",
     "Member",
     "Message",
     "MessageType",
@@ -88,6 +89,26 @@ class Message(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     declined: bool = False
 
 
+class McpServerSpec(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
+    """An outside MCP server whose tools an agent is given, as `NAME__TOOL`.
+
+    Either `command` (a program and its arguments, spoken to over stdio) or `url` (streamable HTTP). Values of `env`
+    and `headers` may hold `${VAR}`, taken from the runtime's environment when the server is started: the log has
+    the name, never the secret. `effects` says by the server's own name of a tool what a call of it does, `*` for all
+    others; what is not named is effectful. `tools` are the only ones given; none named means all. `timeout_s` bounds
+    the start, and each call.
+    """
+
+    name: str
+    command: tuple[str, ...] = ()
+    env: dict[str, str] = {}
+    url: str = ""
+    headers: dict[str, str] = {}
+    effects: dict[str, Effect] = {}
+    tools: tuple[str, ...] = ()
+    timeout_s: float = 60.0
+
+
 class AgentSpec(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     """What a fleet says of one agent.
 
@@ -96,6 +117,7 @@ class AgentSpec(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_on
     that must have completed first. `each` makes one agent for each item. `result_schema` is a JSON
     Schema its result must fit; it may be rejected `max_rejections` times. `max_attempts` counts
     runs that ended in an error; `max_interruptions` counts restarts without a step between them.
+    `mcp_servers` are outside servers whose tools it may use.
     """
 
     role: str
@@ -111,6 +133,7 @@ class AgentSpec(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_on
     max_attempts: int = 3
     max_rejections: int = 3
     max_interruptions: int = 50
+    mcp_servers: tuple[McpServerSpec, ...] = ()
 
 
 class FleetSpec(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
