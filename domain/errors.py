@@ -11,6 +11,7 @@ FleetlogError
 │   │   ├── VersionConflict   somebody else has written to that stream
 │   │   └── LogCorrupt        a stored event cannot be decoded or does not fit its stream
 │   ├── DirectoryOwned    another process owns the runtime directory
+│   ├── McpServerFault    an outside MCP server could not be started, reached or understood
 │   ├── Overloaded        a bounded queue stayed full; try again later
 │   └── RuntimeClosed     the runtime was closed before this was done
 └── BrainError            what a brain (an agent's function) can see from its context
@@ -30,6 +31,7 @@ __all__ = [
     "GivenUp",
     "InvalidArgument",
     "LogCorrupt",
+    "McpServerFault",
     "NoAnswer",
     "NotAllowed",
     "NotFound",
@@ -88,6 +90,10 @@ class LogCorrupt(StoreFault):
 
 class DirectoryOwned(Fault):
     """Another live process owns the runtime directory."""
+
+
+class McpServerFault(Fault):
+    """An outside MCP server could not be started, reached or understood; the text names it and says why."""
 
 
 class Overloaded(Fault):

@@ -8,6 +8,7 @@ import msgspec
 
 from fleetlog.domain import checks
 from fleetlog.domain.errors import InvalidArgument
+from fleetlog.domain.mcp_spec import check_mcp_servers
 from fleetlog.domain.values import AgentSpec, FleetSpec, Member, agent_id_for
 
 __all__ = ["MAX_AGENTS", "Seat", "check_agent", "check_fleet", "default_name", "seats"]
@@ -68,6 +69,7 @@ def check_agent(spec: AgentSpec, at: str = "") -> AgentSpec:
     _check_model_fields(spec, at)
     for skill in spec.skills:
         checks.text(f"{at}skills", skill, max_chars=200, empty=False)
+    check_mcp_servers(f"{at}mcp_servers", spec.mcp_servers)
     return _storable(at.rstrip(".") or "spec", msgspec.structs.replace(spec, name=name))
 
 

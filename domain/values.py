@@ -23,6 +23,7 @@ __all__ = [
     "Effect",
     "FleetSpec",
     "FleetStatus",
+    "McpServerSpec",
     "Member",
     "Message",
     "MessageType",
@@ -91,6 +92,26 @@ class Message(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     declined: bool = False
 
 
+class McpServerSpec(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
+    """An outside MCP server whose tools an agent is given, as `NAME__TOOL`.
+
+    Either `command` (a program and its arguments, spoken to over stdio) or `url` (streamable HTTP). Values of `env`
+    and `headers` may hold `${VAR}`, taken from the runtime's environment when the server is started: the log has
+    the name, never the secret. `effects` says by the server's own name of a tool what a call of it does, `*` for all
+    others; what is not named is effectful. `tools` are the only ones given; none named means all. `timeout_s` bounds
+    the start, and each call.
+    """
+
+    name: str
+    command: tuple[str, ...] = ()
+    env: dict[str, str] = {}
+    url: str = ""
+    headers: dict[str, str] = {}
+    effects: dict[str, Effect] = {}
+    tools: tuple[str, ...] = ()
+    timeout_s: float = 60.0
+
+
 class AgentSpec(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     """What a fleet says of one agent.
 
@@ -106,6 +127,7 @@ class AgentSpec(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_on
     `unsandboxed`. `on_doubt` says for each tool (or `*`) what follows when a call was cut off: `tell` the agent,
     `ask` a person, `retry`. `max_tokens` bounds a reply; `thinking` and `effort` go to the model as they are; beyond
     `compact_at_tokens` the context is compacted (None: at four fifths of the model's window).
+    `mcp_servers` are outside servers whose tools it may use.
     """
 
     role: str
@@ -128,6 +150,7 @@ class AgentSpec(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_on
     thinking: dict[str, Any] | None = None
     effort: str = ""
     compact_at_tokens: int | None = None
+    mcp_servers: tuple[McpServerSpec, ...] = ()
 
 
 class FleetSpec(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):

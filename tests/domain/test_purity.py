@@ -109,6 +109,17 @@ STORED_VALUES: dict[type[msgspec.Struct], list[str]] = {
         "thinking=None",
         "effort=''",
         "compact_at_tokens=None",
+        "mcp_servers=()",
+    ],
+    v.McpServerSpec: [
+        "name",
+        "command=()",
+        "env={}",
+        "url=''",
+        "headers={}",
+        "effects={}",
+        "tools=()",
+        "timeout_s=60.0",
     ],
     v.FleetSpec: [
         "agents",
@@ -192,9 +203,9 @@ def fields_of(struct: type[msgspec.Struct]) -> list[str]:
     """The fields in their stored order, with the defaults that stand for what is left out."""
     shown = []
     for field in msgspec.structs.fields(struct):
-        assert field.default_factory is msgspec.NODEFAULT
-        default = "" if field.default is msgspec.NODEFAULT else f"={field.default!r}"
-        shown.append(field.encode_name + default)
+        assert field.default_factory in (msgspec.NODEFAULT, dict)
+        default = {} if field.default_factory is dict else field.default
+        shown.append(field.encode_name + ("" if default is msgspec.NODEFAULT else f"={default!r}"))
     return shown
 
 
