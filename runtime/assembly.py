@@ -21,7 +21,10 @@ from fleetlog.projections.all import all_projections
 from fleetlog.runtime.agent_actor import AgentActor
 from fleetlog.runtime.aggregate_host import Passivate, Recover
 from fleetlog.runtime.artifacts import ArtifactStore
+from fleetlog.runtime.brains.claude_room import ClaudeRoom
 from fleetlog.runtime.brains.function import Brain, Brains
+from fleetlog.runtime.brains.gate import Gates
+from fleetlog.runtime.brains.provider import ClaudeSettings
 from fleetlog.runtime.clock import Clock
 from fleetlog.runtime.dispatcher import Dispatcher, PooledActor
 from fleetlog.runtime.engine import Engine, Residents
@@ -44,7 +47,7 @@ class RuntimeConfig(msgspec.Struct, frozen=True):
     `workers` brains execute at once; `actor_threads` share all actors; an actor without work leaves memory
     after `idle_after_s`; a brain that waits keeps its thread for up to `linger_s` (while no other run wants
     one), so that a quick answer finds it where it waits; one call may make `max_agents` agents; `close_timeout_s`
-    bounds `close`.
+    bounds `close`. `claude` says where the model calls of the brain `claude` go.
     """
 
     workers: int = 16
@@ -53,6 +56,7 @@ class RuntimeConfig(msgspec.Struct, frozen=True):
     linger_s: float = 0.3
     max_agents: int = MAX_AGENTS
     close_timeout_s: float = 3.0
+    claude: ClaudeSettings = ClaudeSettings()
 
 
 class Assembly:
@@ -69,7 +73,7 @@ class Assembly:
         self._closing = contextlib.ExitStack()
         self._close_lock = threading.Lock()
         try:
-            self._start(directory, config, clock, Brains(brains), store)
+            self._start(directory, config, clock, brains, store)
         except BaseException:
             self._closing.close()
             raise
@@ -79,7 +83,7 @@ class Assembly:
         directory: Path | None,
         config: RuntimeConfig,
         clock: Clock,
-        brains: Brains,
+        brains: Mapping[str, Brain] | None,
         store: EventStore | None,
     ) -> None:
         then = self._closing.callback
@@ -101,16 +105,21 @@ class Assembly:
         self.queries = Queries(reader, artifacts, is_owned=True)
         journal = Journal(store)
         then(self._show_the_last, journal)
+        timers = Timers(clock)
+        gates = Gates(store, journal, clock, timers, config.claude.max_concurrency)
+        prices = directory / "prices.toml" if directory else None
+        self.claude = claude = ClaudeRoom(config.claude, prices, gates, random.random)
         self.engine = engine = Engine(
             store=store,
             journal=journal,
             dispatcher=Dispatcher(config.actor_threads),
             clock=clock,
-            timers=Timers(clock),
+            timers=timers,
             workers=Workers(config.workers),
             artifacts=artifacts,
-            brains=brains,
+            brains=Brains(brains, {"claude": claude.brain}),
             results=self._outputs,
+            fleet_ended=claude.fleet_ended,
             jitter=random.random,
             idle_after_s=config.idle_after_s,
             linger_s=config.linger_s,
@@ -119,6 +128,7 @@ class Assembly:
         then(engine.residents.close)
         then(journal.close)
         then(engine.dispatcher.close)
+        then(claude.close, config.close_timeout_s)
         then(engine.workers.close, config.close_timeout_s)
         then(engine.timers.close)
 

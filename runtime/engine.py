@@ -129,6 +129,8 @@ class Engine:
     brains: Brains
     results: Callable[[str, tuple[str, ...]], dict[str, Any]]
     """(fleet id, names) -> the outputs of those agents (each name of an `each` group: a list)."""
+    fleet_ended: Callable[[str], None]
+    """Told, perhaps more than once, that nothing of a fleet runs any more."""
     jitter: Callable[[], float]
     idle_after_s: float = 300.0
     linger_s: float = 0.3

@@ -107,6 +107,7 @@ class FleetActor(AggregateHost[Fleet]):
         if fleet.has_ended:
             self.engine.timers.disarm(self._timer_key)
             self._stop_unfinished(fleet)
+            self.engine.fleet_ended(self.stream_id)
             return
         assert fleet.spec is not None
         for member in fleet.awake:

@@ -9,7 +9,9 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["INSTRUCTION", "Plan", "compacted", "estimated_tokens", "plan", "summary_of"]
+from fleetlog.domain.errors import Fault
+
+__all__ = ["Plan", "asking", "asking_in_short", "compacted", "estimated_tokens", "plan", "recorded"]
 
 _BYTES_A_TOKEN = 3.5
 """Of English text and code, on average; only used to choose how much of the end is kept."""
@@ -48,7 +50,7 @@ def plan(messages: Sequence[Mapping[str, Any]], tokens_before: int) -> Plan:
         if messages[place]["role"] == "assistant":
             first_kept = place
     after = estimated_tokens(messages[0]) + sum(estimated_tokens(message) for message in messages[first_kept:])
-    return Plan(first_kept, tokens_before, after + 2_000)
+    return Plan(first_kept, tokens_before, after)
 
 
 def compacted(messages: Sequence[dict[str, Any]], task: str, recorded: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -58,6 +60,35 @@ def compacted(messages: Sequence[dict[str, Any]], task: str, recorded: Mapping[s
     return [first, *messages[recorded["first_kept"] :]]
 
 
-def summary_of(content: Sequence[Mapping[str, Any]]) -> str:
-    """The text of the model's summary."""
-    return "\n\n".join(block["text"] for block in content if block["type"] == "text").strip()
+def asking(messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The conversation with the request for its summary: the same beginning as every other call, so that the
+    provider's cache is read."""
+    *before, last = messages
+    return [*before, {"role": "user", "content": [*last["content"], {"type": "text", "text": INSTRUCTION}]}]
+
+
+def asking_in_short(messages: Sequence[dict[str, Any]], window: int) -> list[dict[str, Any]]:
+    """For a conversation that does not fit the window at all: its text, cut in the middle to half of the window."""
+    text = "\n\n".join(f"[{message['role']}]\n{_told(message['content'])}" for message in messages)
+    room = window // 2  # a token has at least one character: safe for any text
+    if len(text) > room:
+        text = f"{text[: room // 2]}\n... ({len(text) - room} characters left out) ...\n{text[-room // 2 :]}"
+    return [{"role": "user", "content": [{"type": "text", "text": f"{text}\n\n{INSTRUCTION}"}]}]
+
+
+def _told(content: Sequence[Mapping[str, Any]]) -> str:
+    return "\n".join(str(block.get("text") or block.get("content") or block.get("input") or "") for block in content)
+
+
+def recorded(plan: Plan, content: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What the step records: the summary, and what it replaced. Raises `Fault` when the model gave none."""
+    summary = "\n\n".join(block["text"] for block in content if block["type"] == "text").strip()
+    if not summary:
+        raise Fault("the model was asked for a summary of the conversation and gave none")
+    replaced = {"messages": plan.first_kept, "tokens": plan.tokens_before}
+    return {
+        "summary": summary,
+        "first_kept": plan.first_kept,
+        "replaced": replaced,
+        "tokens_after": plan.tokens_after + estimated_tokens(summary),
+    }

@@ -346,6 +346,11 @@ class Context:
         self._run.record(c.FinishRun())
 
     @property
+    def step_count(self) -> int:
+        """How many steps are recorded."""
+        return len(self._history)
+
+    @property
     def tool_run(self) -> Run:
         """The run, as the tools of agents see it (`ToolRun`)."""
         return self._run

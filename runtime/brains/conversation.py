@@ -87,25 +87,34 @@ class Conversation:
         self.stop_reason = ""
         self.turns = 0
         self.context_tokens = 0
+        """What the context held after the last reply."""
+        self.is_counted = False
+        """... as the provider counted it; else it is an estimate."""
         self.cut_replies = 0
-        self.empty_replies = 0
         self.too_long = False
         self.text = ""
         self.is_submitted = False
-        self.submissions_refused: tuple[str, ...] = ()
+        self.is_at_rest = False
+        """It has given its result, and nothing has been said to it since."""
+        self.was_reminded = False
+        """... of questions that are still open."""
         self.questions: dict[str, str] = {}
         """Questions not answered yet: message id -> the sender's name."""
         self.notes: list[str] = []
         self.guard = Guard()
-        self.first_kept = 0
         self._results: dict[str, dict[str, Any]] = {}
 
     # --- the request -------------------------------------------------------------------------
 
     @property
-    def has_input(self) -> bool:
-        """There is something the model has not seen."""
-        return bool(self.input)
+    def needs_reply(self) -> bool:
+        """The model's turn goes on, or there is something it has not seen."""
+        return self.stop_reason == "pause_turn" or (bool(self.input) and not self.is_at_rest)
+
+    @property
+    def input_tokens(self) -> int:
+        """Roughly how much the model has not seen."""
+        return compaction.estimated_tokens(self.input) if self.input else 0
 
     @property
     def unanswered(self) -> list[ToolCall]:
@@ -138,6 +147,7 @@ class Conversation:
             self._compact(value)
         elif name == NUDGE:
             self.guard.nudged(value["kind"])
+            self.was_reminded = self.was_reminded or value["kind"] == "questions"
             self._say(value["text"])
         elif name == "submit_result":
             self._submitted(record)
@@ -147,6 +157,9 @@ class Conversation:
             self._ticket_answered(name.removeprefix("answer to "), record.message)
         elif call is not None:
             self._tool_made(index, call, record, value)
+        elif name.startswith("reply "):
+            self._answered(name.removeprefix("reply "))
+            self.is_at_rest = not self.questions
         elif record.message is not None:
             self._message(record.message)
 
@@ -155,6 +168,7 @@ class Conversation:
         return next((call for call in self.calls if call.id == call_id), None)
 
     def _say(self, text: str) -> None:
+        self.is_at_rest = False
         self.input.append({"type": "text", "text": text})
 
     def _flush(self) -> None:
@@ -172,7 +186,7 @@ class Conversation:
         self.turns += 1
         self.stop_reason = value["stop_reason"]
         usage = value["usage"]
-        self.context_tokens = sum(usage.get(kind) or 0 for kind in _CONTEXT_KINDS)
+        self.context_tokens, self.is_counted = sum(usage.get(kind) or 0 for kind in _CONTEXT_KINDS), True
         content = _usable(value["content"], self.stop_reason)
         self.text = "\n\n".join(block["text"] for block in content if block["type"] == "text")
         self.calls = [
@@ -181,18 +195,19 @@ class Conversation:
         self.asked, self.approved, self._results = {}, {}, {}
         self.too_long = self.stop_reason == "model_context_window_exceeded"
         self.cut_replies = self.cut_replies + 1 if self.stop_reason == "max_tokens" else 0
-        self.empty_replies = self.empty_replies + 1 if not content else 0
-        self.guard.replied(bool(self.calls), self.text)
+        if self.stop_reason not in ("refusal", "pause_turn", *_CUT):
+            self.guard.replied(bool(self.calls), self.text)
         if content:
             self.messages.append({"role": "assistant", "content": content})
-        if self.stop_reason == "max_tokens" and not self.calls:
+        self.is_at_rest = self.is_submitted and not self.calls and not self.questions
+        if self.stop_reason in _CUT and not self.calls:
             self._say("Your reply was cut off at its length limit. Go on exactly where it ended, or be shorter.")
 
     def _compact(self, value: Mapping[str, Any]) -> None:
         self._flush()
         assert self.briefing is not None
         self.messages = compaction.compacted(self.messages, self.briefing.first, value)
-        self.context_tokens = value["tokens_after"]
+        self.context_tokens, self.is_counted = value["tokens_after"], False
         self.too_long = False
         if self.messages[-1]["role"] == "user":
             self.input = self.messages.pop()["content"]
@@ -210,7 +225,7 @@ class Conversation:
         elif call.name == "wait_for_messages":
             self._waited(call, record)
         elif call.name in ("send_message", "broadcast", "raise_alert"):
-            self.questions.pop(str(call.input.get("correlation_id") or ""), None)
+            self._answered(str(call.input.get("correlation_id") or ""))
             self.guard.exchanged(str(call.input.get("to", "*")))
             self._result(call, "Delivered.")
         else:
@@ -258,7 +273,7 @@ class Conversation:
             else:
                 self._say(f"{why}. Give the mended result with submit_result.")
             return
-        self.is_submitted = True
+        self.is_submitted = self.is_at_rest = True
         if call is not None:
             self._result(call, "Your result is recorded. Peers may still ask you questions.")
 
@@ -280,9 +295,11 @@ class Conversation:
         elif call.name == "request_help":
             self._result(call, answer, is_error=message is None)
         else:
-            self._decided(call, message)
+            self._decided(call, answer)
 
-    def _decided(self, call: ToolCall, message: Message | None) -> None:
+    def _decided(self, call: ToolCall, answer: str) -> None:
+        """A person has decided about a call that needs approval. What was not decided in time is not denied, and not
+        done either."""
         raise NotImplementedError
 
     def _message(self, message: Message) -> None:
@@ -290,18 +307,23 @@ class Conversation:
         self.guard.exchanged(agent_name_of(message.sender))
         self._say(message_text(message))
 
+    def _answered(self, question: str) -> None:
+        self.questions.pop(question, None)
+        self.was_reminded = self.was_reminded and bool(self.questions)
+
     def _note_question(self, message: Message) -> None:
         if message.type == "question":
             self.questions[message.id] = agent_name_of(message.sender)
 
 
+_CUT = ("max_tokens", "model_context_window_exceeded")
 _CONTEXT_KINDS = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens", "output_tokens")
 
 
 def _usable(content: Sequence[Mapping[str, Any]], stop_reason: str) -> list[dict[str, Any]]:
     """The blocks that may stand in the history: without what was cut off in the middle, and without empty text."""
     blocks = [dict(block) for block in content if block["type"] != "text" or block["text"].strip()]
-    if stop_reason in ("max_tokens", "model_context_window_exceeded", "refusal"):
+    if stop_reason in (*_CUT, "refusal"):
         while blocks and blocks[-1]["type"] in ("tool_use", "server_tool_use", "thinking", "redacted_thinking"):
             blocks.pop()
     if all(block["type"] in ("thinking", "redacted_thinking") for block in blocks):

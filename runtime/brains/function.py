@@ -29,18 +29,23 @@ _THIS_ROOM = str(Path(__file__).parent)
 
 
 class Brains:
-    """The functions a runtime knows by name; others are named `module:function` and imported."""
+    """The functions a runtime knows by name (`built_in` makes its own when they are asked for); others are named
+    `module:function` and imported."""
 
-    def __init__(self, named: Mapping[str, Brain] | None = None) -> None:
-        self._named = dict(named or {})
+    def __init__(
+        self, named: Mapping[str, Brain] | None = None, built_in: Mapping[str, Callable[[], Brain]] | None = None
+    ) -> None:
+        self._named, self._built_in = dict(named or {}), dict(built_in or {})
 
     def find(self, name: str) -> Brain:
         """The function of that name; raises `InvalidArgument` that says what is known."""
         if name in self._named:
             return self._named[name]
+        if name in self._built_in:
+            return self._built_in[name]()
         module_name, colon, attribute = name.partition(":")
         if not colon:
-            known = ", ".join(sorted(self._named)) or "none"
+            known = ", ".join(sorted({*self._named, *self._built_in})) or "none"
             raise InvalidArgument(
                 f"'brain': \"{name}\" is not known (known: {known}); give it to Runtime.open(brains=...) "
                 "or name it as module:function"

@@ -78,8 +78,11 @@ UNKNOWN_MODEL = ModelPrice(Rates(0, 0, 0, 0, 0), 200_000, 32_000)
 class Prices:
     """The table."""
 
-    def __init__(self, models: Mapping[str, ModelPrice], web_search_nusd: int, dated: str) -> None:
-        self._models, self.web_search_nusd, self.dated = dict(models), web_search_nusd, dated
+    def __init__(
+        self, models: Mapping[str, ModelPrice], aliases: Mapping[str, str], web_search_nusd: int, dated: str
+    ) -> None:
+        self._models, self._aliases = dict(models), dict(aliases)
+        self.web_search_nusd, self.dated = web_search_nusd, dated
 
     @classmethod
     def load(cls, overrides: Path | None = None) -> "Prices":
@@ -88,14 +91,20 @@ class Prices:
         shipped = resources.files("fleetlog.runtime.brains").joinpath("prices.toml").read_text("utf-8")
         table = _parsed(shipped, "prices.toml")
         models, search, dated = dict(table["models"]), table["web_search_usd_per_1000"], table["dated"]
+        aliases = dict(table["aliases"])
         if overrides is not None and overrides.exists():
             own = _parsed(overrides.read_text("utf-8"), str(overrides))
             models |= own.get("models", {})
             search = own.get("web_search_usd_per_1000", search)
             dated = own.get("dated", dated)
+            aliases |= own.get("aliases", {})
         where = str(overrides or "prices.toml")
         priced = {name: _model(name, entry, where) for name, entry in models.items()}
-        return cls(priced, _nano(search, "web_search_usd_per_1000", where) * 1000, str(dated))
+        return cls(priced, aliases, _nano(search, "web_search_usd_per_1000", where) * 1000, str(dated))
+
+    def alias(self, name: str) -> str:
+        """The id of a model that is called by a short name; the name itself when it is none."""
+        return self._aliases.get(name, name)
 
     def find(self, model: str) -> ModelPrice | None:
         """The entry of a model, also by the id of one of its dated versions (`name-20261007`)."""
