@@ -53,6 +53,9 @@ FleetOrAll = Annotated[
     str | None, typer.Argument(metavar="FLEET", help="A fleet's id, or its beginning or end. If left out: all.")
 ]
 OneFleet = Annotated[str, typer.Argument(metavar="FLEET", help="A fleet's id, or its beginning or end.")]
+Model = Annotated[
+    str, typer.Option("--model", metavar="MODEL", help="The model: its id, or sonnet, opus, haiku, fable.")
+]
 Out = Annotated[str | None, typer.Option("--out", metavar="FILE", help="Write the report to this file as well.")]
 
 
@@ -79,16 +82,38 @@ def _fleetlog(
 @run_app.command()
 def explore(
     workspace: Annotated[str, typer.Option("--workspace", metavar="PATH", help="The code base to look at.")] = ".",
+    brain: Annotated[str, typer.Option("--brain", metavar="BRAIN", help="offline, or claude.")] = "offline",
+    model: Model = "",
     out: Out = None,
     directory: Dir = DEFAULT_DIR,
     as_json: Json = False,
 ) -> None:
-    """Three agents look at a code base before a refactor. Offline, without a key."""
+    """Three agents look at a code base before a refactor. Offline, without a key; or driven by Claude."""
     from fleetlog.runtime import jobs  # here: to look needs none of it, and loading takes time
 
     screen = Screen(as_json=as_json)
     with _logging_to(directory):
-        ending = jobs.explore(directory, workspace, screen, out)
+        ending = jobs.explore(directory, workspace, screen, out, brain, model)
+    _finish(ending)
+
+
+@run_app.command()
+def research(
+    question: Annotated[str, typer.Argument(metavar="QUESTION", help="What is to be found out.")],
+    workspace: Annotated[str, typer.Option("--workspace", metavar="PATH", help="A folder with sources.")] = "",
+    no_web: Annotated[bool, typer.Option("--no-web", help="Do not search the web.")] = False,
+    model: Model = "",
+    out: Out = None,
+    directory: Dir = DEFAULT_DIR,
+    as_json: Json = False,
+) -> None:
+    """A lead, three researchers and a fact checker answer a question, with sources. Driven by Claude."""
+    from fleetlog.runtime import jobs
+
+    screen = Screen(as_json=as_json)
+    order = jobs.ResearchOrder(question, workspace, model, uses_web=not no_web)
+    with _logging_to(directory):
+        ending = jobs.research(directory, order, screen, out)
     _finish(ending)
 
 

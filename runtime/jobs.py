@@ -9,18 +9,22 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from fleetlog.domain import checks
 from fleetlog.domain.errors import InvalidArgument, NotAllowed, StoreFault
-from fleetlog.domain.values import FLEET_ENDED
+from fleetlog.domain.values import FLEET_ENDED, FleetSpec
+from fleetlog.runtime.brains.provider import ClaudeSettings
 from fleetlog.runtime.console import Screen, agents_table, counted, duration, report_of
 from fleetlog.runtime.host import Runtime
 from fleetlog.runtime.live import Watched, interruptible, watch
 from fleetlog.runtime.ownership import directory_path
 from fleetlog.runtime.replies import FleetStatus, Results
-from fleetlog.runtime.scenarios.explore.spec import explore_spec
+from fleetlog.runtime.scenarios.explore.spec import explore_by_claude_spec, explore_spec
+from fleetlog.runtime.scenarios.research import ResearchOrder, research_spec
 from fleetlog.runtime.visits import dir_option
 
-__all__ = ["Ending", "explore", "resume"]
+__all__ = ["Ending", "ResearchOrder", "explore", "research", "resume", "run"]
 
 
 class Ending(Struct, frozen=True):
@@ -39,15 +43,44 @@ class FleetOutcome(Struct, frozen=True):
     results: Results
 
 
-def explore(directory: str, workspace: str, screen: Screen, out: str | None) -> Ending:
+def explore(
+    directory: str, workspace: str, screen: Screen, out: str | None, brain: str = "offline", model: str = ""
+) -> Ending:
     """Run the explore fleet on `workspace`. Raises `InvalidArgument` before anything is recorded."""
     folder = _folder(workspace)
+    checks.choice("--brain", brain, ("offline", "claude"))
+    if brain == "claude":
+        require_key("leave out `--brain claude`: the offline brains need no key and no network")
+        return run(directory, explore_by_claude_spec(str(folder), model), f"explores {folder}", screen, out)
+    return run(directory, explore_spec(str(folder)), f"explores {folder}", screen, out)
+
+
+def research(directory: str, order: ResearchOrder, screen: Screen, out: str | None) -> Ending:
+    """Run the research fleet. Raises `InvalidArgument` before anything is recorded."""
+    checks.text("QUESTION", order.question, empty=False)
+    if order.workspace:
+        order = replace(order, workspace=str(_folder(order.workspace)))
+    require_key("`fleetlog run explore` runs offline, without a key")
+    return run(directory, research_spec(order), "researches", screen, out)
+
+
+def require_key(otherwise: str) -> None:
+    """Refuses when no key for the Messages API is set, and says what to do."""
+    if ClaudeSettings().from_environment().api_key is None:
+        raise InvalidArgument(
+            "there is no API key for Claude: set ANTHROPIC_API_KEY (and ANTHROPIC_BASE_URL for another server that "
+            f"speaks the Messages API); or {otherwise}"
+        )
+
+
+def run(directory: str, spec: FleetSpec, doing: str, screen: Screen, out: str | None) -> Ending:
+    """Run a fleet to its end."""
     _check_out(out)
     with interruptible() as interrupt, Runtime.open(directory, recover=False) as runtime:
         others = len(runtime.list_fleets(status="running", limit=1_000).fleets)
         before = runtime.position
-        fleet_id = runtime.spawn_fleet(explore_spec(str(folder))).fleet_id
-        screen.say(f"{fleet_id} explores {folder}", "dim")
+        fleet_id = runtime.spawn_fleet(spec).fleet_id
+        screen.say(f"{fleet_id} {doing}", "dim")
         watched = watch(runtime, [fleet_id], screen, interrupt, before)
         if others:
             said = f"Interrupted here before: {counted(others, 'fleet')}. To go on: fleetlog resume"
