@@ -52,8 +52,8 @@ line. Flag each serious concern to planner as type "alert" when you find it. Sub
 _PLANNER = """\
 Write the plan for a refactor of this code base. Wait for the explorer's map and the risk finder's concerns; \
 ask explorer at least two questions that arise from them (ask_peer). Look up yourself what decides the plan. Then \
-submit the report: what the code base is (half a page), the findings that matter with files and lines, the plan step by \
-step (what, why, in which order, how each step is verified, what could go wrong), and what is better left alone.\
+submit the report: what the code base is (half a page), the findings that matter with files and lines, the plan step \
+by step (what, why, in which order, how each step is verified, what could go wrong), and what is better left alone.\
 """
 
 
