@@ -15,7 +15,7 @@ from fleetlog.runtime.tools.confined import ConfinedFolder
 from fleetlog.runtime.tools.globs import Glob
 from fleetlog.runtime.tools.listing import Entry, Walk
 from fleetlog.runtime.tools.policy import WorkspacePolicy
-from fleetlog.runtime.tools.texts import binary_kind, decode, fitted, output, visible
+from fleetlog.runtime.tools.texts import binary_kind, cut_note, decode, fitted, output, path_shown, visible
 from fleetlog.runtime.tools.tool import Tool, ToolError, ToolOutput, ToolRun
 
 __all__ = ["search_files_tool"]
@@ -87,9 +87,9 @@ def _search(
     if answer["slow"] and not answer["count"]:
         raise ToolError(_too_slow(answer["slow"][0]))
     lines = list(_shown(answer["lines"]))
-    text, is_cut = fitted(lines, policy.max_output_chars)
-    text = "\n".join([*filter(None, [text]), *_notes(answer, limit), *sources.notes()])
-    return output(run, text, "\n".join(lines).encode() if is_cut else None)
+    text, left_out = fitted(lines, policy.max_output_chars)
+    text = "\n".join([*filter(None, [text]), *cut_note(left_out), *_notes(answer, limit), *sources.notes()])
+    return output(run, text, "\n".join(lines).encode() if left_out else None)
 
 
 def _request(arguments: Mapping[str, Any], limit: int) -> bytes:
@@ -122,7 +122,7 @@ class _Sources:
             content = self._content(entry)
             if content is not None:
                 self._count += 1
-                name = visible(os.fsencode(entry.path).decode(errors="backslashreplace")).encode()
+                name = path_shown(entry.path).encode()
                 yield b"".join([len(name).to_bytes(4, "big"), name, len(content).to_bytes(4, "big"), content])
 
     def notes(self) -> list[str]:
