@@ -4,6 +4,7 @@ It tells its agents what follows from its state: who may run, who must stop. Age
 Both are repeated after a restart, and neither changes anything the second time.
 """
 
+import functools
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -124,7 +125,8 @@ class FleetActor(AggregateHost[Fleet]):
             self._tell_once(member.agent_id, Request(c.StopAgent("cancelled", reason), by=self.stream_id))
         if fleet.deadline_uptime_s is not None:
             expire = Request(c.ExpireFleet(), by=self.stream_id)
-            self.engine.timers.arm(self._timer_key, fleet.deadline_uptime_s, lambda: self.post(expire))
+            post = functools.partial(self.engine.residents.post, self.stream_id, expire)
+            self.engine.timers.arm(self._timer_key, fleet.deadline_uptime_s, post)
 
     def _stop_unfinished(self, fleet: Fleet) -> None:
         if fleet.status not in ("cancelled", "timed_out"):
