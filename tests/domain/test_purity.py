@@ -126,6 +126,7 @@ STORED_VALUES: dict[type[msgspec.Struct], list[str]] = {
         "effort=''",
         "compact_at_tokens=None",
         "mcp_servers=()",
+        "help_policy=None",
     ],
     v.McpServerSpec: [
         "name",
@@ -136,7 +137,6 @@ STORED_VALUES: dict[type[msgspec.Struct], list[str]] = {
         "effects={}",
         "tools=()",
         "timeout_s=60.0",
-        "help_policy=None",
     ],
     v.FleetSpec: [
         "agents",
