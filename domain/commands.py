@@ -5,10 +5,22 @@ Ids enter with the command. Commands of a brain's run carry the `index` of the s
 
 import msgspec
 
-from fleetlog.domain.values import AgentSpec, AgentStatus, Effect, FleetSpec, Message, Stored, Usage
+from fleetlog.domain.values import (
+    AgentSpec,
+    AgentStatus,
+    Effect,
+    FleetSpec,
+    Message,
+    Stored,
+    TicketKind,
+    Usage,
+    Waiting,
+)
 
 __all__ = [
+    "AbandonWait",
     "AcknowledgeMessage",
+    "AgeTickets",
     "AgentCommand",
     "AnswerHelp",
     "ArchiveFleet",
@@ -16,8 +28,11 @@ __all__ = [
     "BeginRun",
     "CancelAgent",
     "CancelFleet",
+    "CancelHelp",
     "CloseFleet",
     "CompleteStep",
+    "DecideApproval",
+    "DeclareStuck",
     "DeliverMessage",
     "ExpireFleet",
     "ExpireWait",
@@ -60,6 +75,29 @@ class AnswerHelp(Command, frozen=True):
     help_id: str
     answer: str
     by: str
+
+
+class DecideApproval(Command, frozen=True):
+    help_id: str
+    approve: bool
+    note: str
+    by: str
+
+
+class CancelHelp(Command, frozen=True):
+    help_id: str
+    reason: str = ""
+
+
+class AgeTickets(Command, frozen=True):
+    """A deadline of the agent's open tickets may have passed."""
+
+
+class AbandonWait(Command, frozen=True):
+    """The fleet is stuck: the wait at step `index` cannot end, for this reason."""
+
+    index: int
+    reason: str
 
 
 class ResolveDoubt(Command, frozen=True):
@@ -143,6 +181,8 @@ class RequestHelp(Command, frozen=True):
     attempted: str = ""
     deadline_ms: int | None = None
     index: int = -1
+    kind: TicketKind = "help"
+    subject: str = ""
 
 
 class ReportProgress(Command, frozen=True):
@@ -196,7 +236,18 @@ RunCommand = (
     | FailRun
 )
 AgentCommand = (
-    DeliverMessage | AcknowledgeMessage | AnswerHelp | ResolveDoubt | CancelAgent | StopAgent | ExpireWait | RunCommand
+    DeliverMessage
+    | AcknowledgeMessage
+    | AnswerHelp
+    | DecideApproval
+    | CancelHelp
+    | AgeTickets
+    | AbandonWait
+    | ResolveDoubt
+    | CancelAgent
+    | StopAgent
+    | ExpireWait
+    | RunCommand
 )
 
 # --- to a fleet ----------------------------------------------------------------------------------
@@ -228,6 +279,14 @@ class ExpireFleet(Command, frozen=True):
     """The fleet's deadline may have passed."""
 
 
+class DeclareStuck(Command, frozen=True):
+    """These agents have all confirmed that they wait for ever; the `idle` ones, that they have completed and do
+    nothing until they are asked."""
+
+    waiting: tuple[Waiting, ...]
+    idle: tuple[str, ...] = ()
+
+
 class CloseFleet(Command, frozen=True):
     reason: str = ""
 
@@ -241,5 +300,13 @@ class ArchiveFleet(Command, frozen=True):
 
 
 FleetCommand = (
-    SpawnFleet | AttachAgent | RecordAgentEnd | SetFleetTimeout | ExpireFleet | CloseFleet | CancelFleet | ArchiveFleet
+    SpawnFleet
+    | AttachAgent
+    | RecordAgentEnd
+    | SetFleetTimeout
+    | ExpireFleet
+    | DeclareStuck
+    | CloseFleet
+    | CancelFleet
+    | ArchiveFleet
 )

@@ -71,6 +71,7 @@ class Agents:
                     e.StepFailed,
                     e.StepDoubted,
                     e.WaitTimedOut,
+                    e.WaitAbandoned,
                     e.MessageSent,
                     e.MessageSeen,
                     e.AgentResultRejected,

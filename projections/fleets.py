@@ -16,10 +16,11 @@ _LEFT = "UPDATE fleets SET unfinished=unfinished-1, failed=failed+? WHERE fleet_
 
 
 class Fleets:
-    """One row a fleet. `unfinished` is how many of its agents have not ended."""
+    """One row a fleet. `unfinished` is how many of its agents have not ended; `stuck` is who waited for whom when it
+    was last found stuck."""
 
     name = "fleets"
-    version = 1
+    version = 2
     tables: Sequence[str] = ("fleets",)
     schema: Sequence[str] = (
         """CREATE TABLE fleets (
@@ -28,7 +29,8 @@ class Fleets:
             ended_ms INTEGER, timeout_s REAL, max_concurrency INTEGER, keep_open INTEGER NOT NULL,
             closed INTEGER NOT NULL DEFAULT 0, archived INTEGER NOT NULL DEFAULT 0,
             agent_count INTEGER NOT NULL, unfinished INTEGER NOT NULL DEFAULT 0,
-            failed INTEGER NOT NULL DEFAULT 0, spawned_uptime_s REAL NOT NULL
+            failed INTEGER NOT NULL DEFAULT 0, spawned_uptime_s REAL NOT NULL,
+            stuck TEXT NOT NULL DEFAULT '', stuck_ms INTEGER
         ) WITHOUT ROWID""",
     )
 
@@ -39,6 +41,9 @@ class Fleets:
             e.AgentEnded: self._agent_ended,
             e.FleetTimeoutSet: lambda r, rows: rows.add(
                 "UPDATE fleets SET timeout_s=? WHERE fleet_id=?", r.event.timeout_s, r.stream_id
+            ),
+            e.FleetStuck: lambda r, rows: rows.add(
+                "UPDATE fleets SET stuck=?, stuck_ms=? WHERE fleet_id=?", r.event.reason, r.at_ms, r.stream_id
             ),
             e.FleetClosed: lambda r, rows: rows.add("UPDATE fleets SET closed=1 WHERE fleet_id=?", r.stream_id),
             e.FleetArchived: lambda r, rows: rows.add("UPDATE fleets SET archived=1 WHERE fleet_id=?", r.stream_id),

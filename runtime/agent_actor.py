@@ -3,6 +3,7 @@
 Its rule: at most one run of its brain is on its way at any time, and only that run may record steps.
 """
 
+import functools
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -24,6 +25,7 @@ from fleetlog.runtime.engine import Engine, Request
 from fleetlog.runtime.journal import Part, Receipt, Unit
 from fleetlog.runtime.mail import Bundle, Contribute, Sealed, Sent, post_message, roster
 from fleetlog.runtime.reply import Reply
+from fleetlog.runtime.stuck import AreYouStill, Still, StillAnswer
 
 __all__ = ["Admit", "AgentActor", "Unpark"]
 
@@ -31,14 +33,17 @@ logger = logging.getLogger("fleetlog.actors")
 
 INTERRUPT_AFTER_S = 1.0
 RERUN_BASE_S, RERUN_MAX_S = 0.2, 30.0
+TICKETS_LOOK_S = 60.0
+_OF_TICKETS = (e.HelpRequested, e.HelpReminded, e.HelpEscalated)
 
 
 @dataclass(frozen=True, slots=True)
 class Admit:
     """The fleet says: you may run (and tell me again if you have ended). `limit` is how many of the
-    fleet's brains may run at once."""
+    fleet's brains may run at once; `is_watched`: it wants to know when you are still."""
 
     limit: int | None = None
+    is_watched: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,7 @@ class AgentActor(AggregateHost[Agent]):
         self._has_run = False
         self._unclean_runs = 0
         self._parked = self._unparked = False
+        self._is_watched, self._said_still = False, ""
         self._announced = ""
         self._declined: set[str] = set()
         self._held_by: Bundle | None = None
@@ -133,18 +139,23 @@ class AgentActor(AggregateHost[Agent]):
         if state.has_ended:
             return True
         last = events[-1]
-        if isinstance(last, e.MessageDelivered):
+        if isinstance(last, e.MessageDelivered) and len(events) == 1:
             return state.wait is not None and matches(state.wait, last.message)
-        return self._run is None
+        return self._run is None or isinstance(last, _OF_TICKETS)
 
     # --- what follows ------------------------------------------------------------------------
 
     def follow(self) -> None:
         """Announce an end, answer for questions nobody will answer, or run the brain if it is due."""
         agent = self.state
+        self._follow(agent)
+        self._say_if_still(agent)
+
+    def _follow(self, agent: Agent) -> None:
         if agent.has_ended:
             self._announce_end(agent)
             self._decline_questions(agent)
+        self._arm_tickets(agent)
         if not agent.can_run:
             self.engine.timers.disarm(self._timer_key)
             if self._run is not None:
@@ -213,7 +224,20 @@ class AgentActor(AggregateHost[Agent]):
             self._arm(self.engine.clock.now().uptime_s + delay)
 
     def _arm(self, uptime_s: float) -> None:
-        self.engine.timers.arm(self._timer_key, uptime_s, lambda: self.post(Look()))
+        self.engine.timers.arm(self._timer_key, uptime_s, lambda: self.engine.residents.post(self.stream_id, Look()))
+
+    def _arm_tickets(self, agent: Agent) -> None:
+        """The tickets' deadlines are wall time: what may be far off is looked at again, as the wall clock may be
+        set, and goes on while the machine sleeps."""
+        if not agent.tickets or (due_ms := agent.tickets_due_ms) is None:
+            return
+        now = self.engine.clock.now()
+        if now.wall_ms >= due_ms:
+            self.post(Request(c.AgeTickets(), by=self.stream_id))
+            return
+        wait_s = min((due_ms - now.wall_ms) / 1000, TICKETS_LOOK_S)
+        look = functools.partial(self.engine.residents.post, self.stream_id, Look())
+        self.engine.timers.arm(f"tickets {self.stream_id}", now.uptime_s + wait_s, look)
 
     @property
     def _timer_key(self) -> str:
@@ -234,6 +258,30 @@ class AgentActor(AggregateHost[Agent]):
             self._announced = agent.status
             ended = c.RecordAgentEnd(agent.name, agent.status, agent.returned or agent.status != "complete")  # type: ignore[arg-type]
             self.engine.residents.post(agent.fleet_id, Request(ended, by=self.stream_id))
+
+    def _say_if_still(self, agent: Agent) -> None:
+        """The fleet is told when this agent becomes still, and when it is not any more; of an end it hears anyway."""
+        stillness = self._stillness(agent) if self._is_watched else ""
+        if stillness != self._said_still:
+            self._said_still = stillness
+            self.engine.residents.post(agent.fleet_id, Still(agent.name, stillness))
+
+    def _stillness(self, agent: Agent) -> str:
+        return agent.stillness if self._run is None and not self._parked else ""
+
+    def _answer_if_still(self, check: int) -> None:
+        try:
+            agent, fresh = self.load()
+        except StoreFault as error:
+            self.discard(error)
+            return
+        if fresh:
+            self.follow()
+        stillness = self._stillness(agent)
+        if not stillness:
+            self._said_still = ""
+        answer = StillAnswer(check, agent.name, stillness, self._version, agent.waiting if stillness else None)
+        self.engine.residents.post(agent.fleet_id, answer)
 
     def _decline_questions(self, agent: Agent) -> None:
         for question_id, sender in agent.unanswered():
@@ -256,12 +304,15 @@ class AgentActor(AggregateHost[Agent]):
                 self._run_ended(message)
             case Admit():
                 self._admitted, self._limit, self._announced = True, message.limit, ""
+                self._is_watched, self._said_still = message.is_watched, ""
                 self._look()
             case Look():
                 self._look()
             case Unpark():
                 self._parked, self._unparked = False, True
                 self._look()
+            case AreYouStill():
+                self._answer_if_still(message.check)
             case Contribute():
                 self._contribute(message.bundle)
             case Sealed():

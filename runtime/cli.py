@@ -18,9 +18,11 @@ import typer
 
 from fleetlog.domain.errors import Fault, FleetlogError, InvalidArgument, NotFound
 from fleetlog.domain.values import agent_id_for
+from fleetlog.runtime.cli_options import Dir, Fleet, FleetOrAll, Json, OneFleet, Reason
+from fleetlog.runtime.cli_tickets import tickets_app
 from fleetlog.runtime.console import Screen
 from fleetlog.runtime.queries import Queries
-from fleetlog.runtime.replies import FleetList, FleetStatus, HelpList, InboxReply
+from fleetlog.runtime.replies import FleetList, FleetStatus, InboxReply
 from fleetlog.runtime.visits import DEFAULT_DIR, audited, changing, dir_option, reading
 
 if TYPE_CHECKING:
@@ -39,20 +41,8 @@ app = typer.Typer(
 )
 run_app = typer.Typer(help="Run a fleet to its end and show its report.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(run_app, name="run")
+app.add_typer(tickets_app)
 
-Dir = Annotated[
-    str,
-    typer.Option("--dir", metavar="DIR", envvar="FLEETLOG_DIR", help="Where the log, views and artifacts live."),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, and nothing else.")]
-Fleet = Annotated[
-    str | None,
-    typer.Argument(metavar="FLEET", help="A fleet's id, or its beginning or end. If left out: the newest."),
-]
-FleetOrAll = Annotated[
-    str | None, typer.Argument(metavar="FLEET", help="A fleet's id, or its beginning or end. If left out: all.")
-]
-OneFleet = Annotated[str, typer.Argument(metavar="FLEET", help="A fleet's id, or its beginning or end.")]
 Model = Annotated[
     str, typer.Option("--model", metavar="MODEL", help="The model: its id, or sonnet, opus, haiku, fable.")
 ]
@@ -224,24 +214,6 @@ def inbox(
             screen.inbox(messages)
 
 
-@app.command("help-requests")
-def help_requests(
-    fleet: FleetOrAll = None,
-    all_requests: Annotated[bool, typer.Option("--all", help="Answered and closed ones too.")] = False,
-    directory: Dir = DEFAULT_DIR,
-    as_json: Json = False,
-) -> None:
-    """List what agents ask people for."""
-    screen = Screen(as_json=as_json)
-    with reading(directory) as queries:
-        fleet_id = queries.resolve_fleet(fleet) if fleet else None
-        found = queries.help_requests(fleet_id, None if all_requests else "open")
-        if as_json:
-            screen.json(HelpList(tuple(found), queries.position()))
-        else:
-            screen.help_requests(found)
-
-
 @app.command()
 def doubts(fleet: FleetOrAll = None, directory: Dir = DEFAULT_DIR, as_json: Json = False) -> None:
     """List steps a crash left in doubt: done or not?"""
@@ -269,22 +241,6 @@ def verify(directory: Dir = DEFAULT_DIR, as_json: Json = False) -> None:
 
 
 # --- changing --------------------------------------------------------------------------------
-
-Reason = Annotated[str, typer.Option("--reason", help="Why, for the record.")]
-
-
-@app.command()
-def answer(
-    help_id: Annotated[str, typer.Argument(metavar="HELP", help="The request's id, see help-requests.")],
-    text: Annotated[str, typer.Argument(metavar="TEXT", help="The answer.")],
-    by: Annotated[str, typer.Option(help="Who answers.")] = "operator",
-    directory: Dir = DEFAULT_DIR,
-    as_json: Json = False,
-) -> None:
-    """Answer a request for help, then resume."""
-    with changing(directory) as runtime:
-        reply = runtime.answer_help(help_id, text, by=by)
-    _changed(Screen(as_json=as_json), reply, f"Answered {help_id}.")
 
 
 @app.command()

@@ -103,7 +103,13 @@ class Screen:
         """A fleet and its agents."""
         heading = Text.assemble((plain(fleet.name) or "fleet", "bold"), " ", fleet.id, "  ", _state(fleet.status))
         self.out.print(heading, soft_wrap=True)
-        for label, said in (("goal", fleet.goal), ("workspace", fleet.workspace), ("reason", fleet.reason)):
+        about = (
+            ("goal", fleet.goal),
+            ("workspace", fleet.workspace),
+            ("reason", fleet.reason),
+            ("was stuck", fleet.stuck),
+        )
+        for label, said in about:
             if said:
                 self.line(f"  {label}: {said}")
         self.out.print(agents_table(agents))
@@ -138,15 +144,14 @@ class Screen:
             self.line(f"{message.id}  {message.type} from {sender}  {clock_time(message.timestamp)}  {message.state}")
             self.line("  " + message.payload.replace("\n", "\n  "))
 
-    def help_requests(self, requests: Sequence[HelpRow]) -> None:
-        """One block a request."""
+    def help_requests(self, requests: Sequence[HelpRow], none: str = "Nobody asks for help.") -> None:
+        """One block a ticket."""
         if not requests:
-            self.line("Nobody asks for help.")
+            self.line(none)
         for request in requests:
             asked = f"{agent_name_of(request.agent_id)} of {request.fleet_id}, {clock_time(request.requested_at)}"
-            self.line(f"{request.help_id}  {request.status}  {asked}")
-            self.line(f"  blocker:   {request.blocker}")
-            for label, said in (("attempted", request.attempted), (f"answer by {request.by}", request.answer or "")):
+            self.line(f"{request.help_id}  {request.kind}  {request.status}  {asked}{_age(request)}")
+            for label, said in _about(request):
                 if said:
                     self.line(f"  {label + ':':<10} {said}")
 
@@ -156,6 +161,33 @@ class Screen:
             self.line("No step is in doubt.")
         for doubt in doubts:
             self.line(f"{doubt.agent_id}  step {doubt.step} '{doubt.name}'  since {clock_time(doubt.since)}")
+
+
+def _about(request: HelpRow) -> tuple[tuple[str, str], ...]:
+    escalated = f"to {request.escalated_to}, {clock_time(request.escalated_at)}" if request.escalated_at else ""
+    reminders = f"{request.reminders}" if request.reminders else ""
+    expires = clock_time(request.expires_at) if request.expires_at else ""
+    followed = (("reminders", reminders), ("escalated", escalated), ("expires", expires), ("reason", request.reason))
+    if request.kind == "approval":
+        decided = {True: "granted", False: "denied", None: ""}[request.granted]
+        answer = " ".join(filter(None, (decided, request.answer)))
+        asked = (("action", request.blocker), ("exactly", request.subject), ("because", request.attempted))
+        return (*asked, (f"decision by {request.by}", answer), *followed)
+    asked = (
+        ("blocker", request.blocker),
+        ("attempted", request.attempted),
+        (f"answer by {request.by}", request.answer or ""),
+    )
+    return (*asked, *followed)
+
+
+def _age(request: HelpRow) -> str:
+    """How long an open ticket has been waiting."""
+    return (
+        f", open for {duration(max(0.0, time.time() - request.requested_at / 1000))}"
+        if request.status == "open"
+        else ""
+    )
 
 
 def _console(file: TextIO, *, quiet: bool = False) -> Console:

@@ -4,6 +4,7 @@ It tells its agents what follows from its state: who may run, who must stop. Age
 Both are repeated after a restart, and neither changes anything the second time.
 """
 
+import functools
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from fleetlog.runtime.aggregate_host import AggregateHost, first_part
 from fleetlog.runtime.engine import Engine, Request
 from fleetlog.runtime.journal import Part, Unit
 from fleetlog.runtime.mail import Broadcast, Bundle, Contribute, GetRoster, Sealed, Sent
+from fleetlog.runtime.stuck import CheckStill, Still, StillAnswer, StuckWatch
 
 __all__ = ["FleetActor", "Spawned"]
 
@@ -49,10 +51,12 @@ class FleetActor(AggregateHost[Fleet]):
         self._told: set[str] = set()
         self._bundle: Bundle | None = None
         self._broadcasts: deque[Broadcast] = deque()
+        self._watch = StuckWatch(engine, stream_id)
 
     def make_state(self) -> Fleet:
         """See `AggregateHost`."""
         self._told = set()
+        self._watch = StuckWatch(self.engine, self.stream_id)
         return Fleet(self.stream_id)
 
     # --- commands ----------------------------------------------------------------------------
@@ -80,6 +84,7 @@ class FleetActor(AggregateHost[Fleet]):
     def _first_part(self, agent_id: str, spec: AgentSpec, item: object, origin: tuple[int, str, str]) -> Part:
         fleet = self.state.spec
         assert fleet is not None
+        spec = specs.with_policy_of(fleet, spec)
         spawned = e.AgentSpawned(self.stream_id, spec.name, spec, fleet.goal, fleet.workspace, item)
         return first_part(agent_id, spawned, origin)
 
@@ -87,6 +92,7 @@ class FleetActor(AggregateHost[Fleet]):
         """Senders see who is in the fleet, and that it has ended, as soon as it is decided."""
         if any(isinstance(event, _ROSTER_EVENTS) for event in events):
             self._publish_roster()
+        self._watch.ended([event.name for event in events if isinstance(event, e.AgentEnded) and event.returned])
 
     def _publish_roster(self) -> Roster:
         roster = self.engine.rosters[self.stream_id] = self.state.roster()
@@ -104,19 +110,23 @@ class FleetActor(AggregateHost[Fleet]):
         fleet = self.state
         if self.stream_id not in self.engine.rosters:
             self._publish_roster()
+        self._watch.changed(fleet)
         if fleet.has_ended:
             self.engine.timers.disarm(self._timer_key)
             self._stop_unfinished(fleet)
             self.engine.fleet_ended(self.stream_id)
             return
         assert fleet.spec is not None
+        admit = Admit(fleet.spec.max_concurrency, fleet.may_get_stuck)
         for member in fleet.awake:
-            self._tell_once(member.agent_id, Admit(fleet.spec.max_concurrency))
+            key = f"watch {member.agent_id}" if admit.is_watched else member.agent_id
+            self._tell_once(key, admit, member.agent_id)
         for member, reason in fleet.doomed:
             self._tell_once(member.agent_id, Request(c.StopAgent("cancelled", reason), by=self.stream_id))
         if fleet.deadline_uptime_s is not None:
             expire = Request(c.ExpireFleet(), by=self.stream_id)
-            self.engine.timers.arm(self._timer_key, fleet.deadline_uptime_s, lambda: self.post(expire))
+            post = functools.partial(self.engine.residents.post, self.stream_id, expire)
+            self.engine.timers.arm(self._timer_key, fleet.deadline_uptime_s, post)
 
     def _stop_unfinished(self, fleet: Fleet) -> None:
         if fleet.status not in ("cancelled", "timed_out"):
@@ -153,10 +163,30 @@ class FleetActor(AggregateHost[Fleet]):
             case Broadcast():
                 self._broadcasts.append(message)
                 self._next_broadcast()
+            case Still() | StillAnswer() | CheckStill():
+                self._watch_on(message)
             case Sealed():
                 if message.bundle is self._bundle:
                     self._bundle = None
                     self._next_broadcast()
+
+    def _watch_on(self, message: Still | StillAnswer | CheckStill) -> None:
+        try:
+            fleet, fresh = self.load()
+        except StoreFault as error:
+            self.discard(error)
+            return
+        if fresh:
+            self.follow()
+        match message:
+            case Still():
+                self._watch.heard(fleet, message)
+            case StillAnswer():
+                self._watch.answered(fleet, message)
+            case CheckStill() if self._bundle is not None or self._broadcasts:
+                self._watch.changed(fleet)
+            case CheckStill():
+                self._watch.begin(fleet)
 
     def _answer_roster(self, message: GetRoster) -> None:
         try:

@@ -188,9 +188,11 @@ def _say_how_to_go_on(runtime: Runtime, watched: Watched, screen: Screen, direct
     option = dir_option(directory)
     if watched.needs_person:
         for fleet in watched.fleets:
-            for request in runtime.help_requests(fleet.fleet.id, "open").requests:
+            for request in runtime.list_help(fleet.fleet.id, "open").requests:
                 screen.say(f"A person is asked: {request.blocker}")
-                screen.say(f"  fleetlog answer {request.help_id} TEXT{option}")
+                is_approval = request.kind == "approval"
+                how = f"approve {request.help_id}" if is_approval else f"answer {request.help_id} TEXT"
+                screen.say(f"  fleetlog {how}{option}" + ("   or with --deny" if is_approval else ""))
             for doubt in runtime.doubts(fleet.fleet.id):
                 screen.say(f"Was step '{doubt.name}' of {doubt.agent_id} done?")
                 screen.say(f"  fleetlog resolve {doubt.agent_id} done{option}   or   retry")

@@ -40,6 +40,11 @@ _TOLD = {
     "step.doubted": "does not know if it did",
     "help.requested": "asks for help",
     "help.answered": "has an answer",
+    "help.reminded": "still waits for a person:",
+    "help.escalated": "has its request escalated:",
+    "help.expired": "has no answer in time:",
+    "step.wait_abandoned": "waits no longer:",
+    "fleet.stuck": "is stuck:",
 }
 
 
@@ -160,7 +165,7 @@ class _Watching:
         left = [agent for fleet in self._fleets for agent in fleet.agents if agent.status not in AGENT_ENDED]
         if any(agent.status == "running" for agent in left):
             return False
-        asked = any(self._runtime.help_requests(fleet_id, "open").requests for fleet_id in self._fleet_ids)
+        asked = any(self._runtime.list_help(fleet_id, "open").requests for fleet_id in self._fleet_ids)
         return asked or any(self._runtime.doubts(fleet_id) for fleet_id in self._fleet_ids)
 
     def ending(self, *, is_over: bool, needs_person: bool = False) -> Watched:

@@ -108,10 +108,14 @@ class Questions:
         position = self._catch_up()
         return InboxReply(tuple(self._parts.queries.inbox(agent_id, since, all=all)), position)
 
-    def help_requests(self, fleet_id: str | None = None, status: str | None = None) -> HelpList:
-        """Requests for help: `open`, `answered`, `closed` or all."""
+    def list_help(self, fleet_id: str | None = None, status: str | None = None, *, kind: str | None = None) -> HelpList:
+        """Tickets: `open`, `answered`, `expired`, `cancelled` or all; of kind `help`, `approval` or both."""
         position = self._catch_up()
-        return HelpList(tuple(self._parts.queries.help_requests(fleet_id, status)), position)
+        return HelpList(tuple(self._parts.queries.help_requests(fleet_id, status, kind)), position)
+
+    def help_requests(self, fleet_id: str | None = None, status: str | None = None) -> HelpList:
+        """As `list_help`."""
+        return self.list_help(fleet_id, status)
 
     def doubts(self, fleet_id: str | None = None) -> tuple[DoubtRow, ...]:
         """Steps of which it is not known whether they were done, waiting for `resolve_doubt`."""

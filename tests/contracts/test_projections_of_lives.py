@@ -12,13 +12,14 @@ from typing import Any
 import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, given, settings
+from msgspec import structs
 
 from fleetlog.domain import commands as c
 from fleetlog.domain import events as e
 from fleetlog.domain.agent import Agent
 from fleetlog.domain.errors import Refused, StoreFault
 from fleetlog.domain.fleet import Fleet
-from fleetlog.domain.values import AGENT_ENDED, FleetSpec, Message
+from fleetlog.domain.values import AGENT_ENDED, FleetSpec, HelpPolicy, Message, Waiting
 from fleetlog.projections.all import all_projections
 from fleetlog.projections.projection import Handler, Projection, Recorded, Rows
 from fleetlog.runtime import codec
@@ -72,6 +73,10 @@ AGENT_COMMANDS = st.one_of(
     next_step(c.RequestHelp, help_id=HELPS, blocker=st.just("no key")),
     plain(c.RequestHelp, help_id=HELPS, blocker=st.just("asked from outside")),
     plain(c.AnswerHelp, help_id=HELPS, answer=st.just("yes"), by=st.just("ann")),
+    plain(c.CancelHelp, help_id=HELPS),
+    plain(c.AgeTickets),
+    plain(c.AgeTickets),
+    next_step(c.AbandonWait, reason=st.just("everyone waits")),
     plain(c.ReportProgress, text=st.just("half"), fraction=st.sampled_from([None, 0.5]), ordinal=st.just(9)),
     next_step(
         c.SubmitResult,
@@ -95,8 +100,11 @@ FLEET_COMMANDS = st.sampled_from(
         c.CancelFleet("enough"),
         c.ArchiveFleet("old"),
         c.AttachAgent(role("late")),
+        c.DeclareStuck((Waiting("a", 0, "receive"),), ("b", "c")),
     ]
 )
+# The tests' wall clock goes a millisecond for each second of uptime.
+POLICY = HelpPolicy(remind_after_s=0.002, escalate_after_s=0.003, escalate_to="ben", expire_after_s=0.008)
 DEEDS = st.lists(
     st.one_of(
         st.tuples(st.sampled_from(NAMES), AGENT_COMMANDS),
@@ -121,7 +129,8 @@ class World:
         self._tell(self.fleet, c.SpawnFleet(FleetSpec(agents=specs, name="job", keep_open=keep_open)))
         for spec in specs:
             self.agents[spec.name] = Agent(id_of(spec.name))
-            self._add(self.agents[spec.name], [e.AgentSpawned(FLEET, spec.name, spec)])
+            asking = structs.replace(spec, help_policy=POLICY)
+            self._add(self.agents[spec.name], [e.AgentSpawned(FLEET, spec.name, asking)])
         for deed in deeds:
             self.do(*deed)
 
@@ -289,9 +298,11 @@ def test_the_random_lives_are_rich(tmp_path: Path) -> None:
     live()
     assert {kind.__name__ for kind in e.ALL_EVENTS} - {kind.__name__ for kind in kinds} <= {
         "CallRecorded",
+        "FleetStuck",
         "GateClosed",
         "StepDoubtResolved",
         "WaitTimedOut",
+        "WaitAbandoned",
         "FleetArchived",
         "FleetCompleted",
         "FleetFailed",

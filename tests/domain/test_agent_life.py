@@ -269,12 +269,17 @@ _ONE_OF_EACH = (
     e.StepDoubted(0, "write"),
     e.StepDoubtResolved(0, "retry"),
     e.WaitTimedOut(0, "receive"),
+    e.WaitAbandoned(0, "receive", "everyone waits"),
     e.MessageDelivered(message()),
     e.MessageSent(0, "send", "message-1", 1, "message-0"),
     e.MessageSeen(0, "receive", "message-1"),
     e.MessageAcknowledged("message-1"),
     e.HelpRequested("help-1", "stuck", index=0),
     e.HelpAnswered("help-1", "yes", "ann"),
+    e.HelpReminded("help-1", 2),
+    e.HelpEscalated("help-1", "ann@example.org"),
+    e.HelpExpired("help-1"),
+    e.HelpCancelled("help-1", "solved"),
 )
 
 

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from fleetlog.domain import events as e
-from fleetlog.domain.values import AgentSpec, Artifact, FleetSpec, Member, Message, Stored
+from fleetlog.domain.values import AgentSpec, Artifact, FleetSpec, HelpPolicy, Member, Message, Stored, Waiting
 from fleetlog.runtime import codec
 
 FLEET = "fleet-260101-120000-golden"
@@ -29,6 +29,8 @@ SPEC = FleetSpec(
     max_concurrency=2,
     keep_open=True,
 )
+
+POLICY = HelpPolicy(remind_after_s=(60.0, 600.0), escalate_after_s=3600.0, escalate_to="ann", expire_after_s=86400.0)
 
 STREAMS: dict[str, list[e.Event]] = {
     FLEET: [
@@ -93,6 +95,22 @@ STREAMS: dict[str, list[e.Event]] = {
     ],
     "call-0123456789abcdef": [e.CallRecorded("spawn_fleet", "digest", b"\x81\xa8fleet_id\xa1x")],
     "gate-01234567-a-model": [e.GateClosed("a-model", 1_800_000_000_000, 429, "slow down")],
+    "fleet-260101-120004-golden": [
+        e.FleetSpawned(FleetSpec(agents=(), help_policy=POLICY), (), 0.0),
+        e.FleetStuck((Waiting("x", 3, "answer from y", "y"), Waiting("y", 0, "receive")), 2, "everyone waits"),
+    ],
+    "agent-260101-120004-golden-x": [
+        e.AgentSpawned("fleet-260101-120004-golden", "x", AgentSpec(role="x", prompt="do", help_policy=POLICY)),
+        e.HelpRequested("help-2", "delete", "old", None, 0, "approval", '{"path":"a"}', POLICY, 1_700_000_000_000),
+        e.HelpReminded("help-2", 2),
+        e.HelpEscalated("help-2", "ann"),
+        e.HelpAnswered("help-2", "no", "ann", granted=False),
+        e.HelpRequested("help-3", "which?", policy=HelpPolicy(remind_after_s=60.0), requested_ms=1),
+        e.HelpExpired("help-3"),
+        e.HelpRequested("help-4", "when?"),
+        e.HelpCancelled("help-4", "solved"),
+        e.WaitAbandoned(1, "receive", "everyone waits"),
+    ],
 }
 
 
