@@ -117,7 +117,7 @@ class Runtime(Tickets):
         """Spawn a fleet and all its agents, in one commit; they start at once."""
         spec = arguments.typed(spec, FleetSpec, "spec")
         for agent in spec.agents:
-            self._check_runnable(agent)
+            self._check_runnable(agent, spec.workspace)
         command = c.SpawnFleet(spec, self.config.max_agents)
         fleet_id = f"fleet-{arguments.new_stamp()}"
         return self._change("spawn_fleet", fleet_id, command, spec, SpawnReply, _spawned, idempotency_key)
@@ -125,7 +125,8 @@ class Runtime(Tickets):
     def attach_agent(self, fleet_id: str, spec: AgentSpec, *, idempotency_key: str | None = None) -> SpawnReply:
         """Add an agent to a fleet that is running; it starts at once."""
         spec = arguments.typed(spec, AgentSpec, "spec")
-        self._check_runnable(spec)
+        workspace = self._workspace_of(fleet_id) if spec.agent else ""
+        self._check_runnable(spec, workspace)
         command = c.AttachAgent(spec, self.config.max_agents)
         given = (arguments.fleet_id(fleet_id), spec)
         return self._change("attach_agent", fleet_id, command, given, SpawnReply, _spawned, idempotency_key)
@@ -296,9 +297,15 @@ class Runtime(Tickets):
         """Unique: no two runtimes have the same stem, and this one counts."""
         return f"{self._message_stem}{next(self._message_numbers)}"
 
-    def _check_runnable(self, spec: AgentSpec) -> None:
+    def _workspace_of(self, fleet_id: str) -> str:
+        self._catch_up()
+        return self._parts.queries.fleet(arguments.fleet_id(fleet_id)).workspace
+
+    def _check_runnable(self, spec: AgentSpec, workspace: str) -> None:
         if spec.brain:
             self._parts.engine.brains.find(spec.brain)
+        if spec.brain == "claude" and spec.agent:
+            self._parts.claude.catalog(workspace or None).find(spec.agent)
         if spec.result_schema is not None:
             check_schema(spec.result_schema)
 
