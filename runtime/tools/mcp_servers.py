@@ -49,6 +49,7 @@ class McpServers:
         the waiting when it raises. Raises `McpServerFault` (not there, refused, died, too slow, no tools), or
         `RuntimeClosed`.
         """
+        check()
         key = (owner, msgspec.json.encode(spec, order="sorted"))
         loop, connection = self._connected(key, spec)
         listed = self._usable(key, spec, loop.result(connection.tools(), check))

@@ -306,11 +306,23 @@ def test_a_server_that_did_not_start_is_started_again_when_asked_again(servers: 
 def test_waiting_for_a_server_ends_when_the_run_is_stopped(
     servers: McpServers, run: OneRun, pool: ThreadPoolExecutor
 ) -> None:
-    waiting = pool.submit(servers.tools, "fleet-a", by_hand("silent"), run.check)
+    checked, others = threading.Event(), children()
+
+    def check() -> None:
+        run.check()
+        if children() - others:
+            checked.set()
+
+    waiting = pool.submit(servers.tools, "fleet-a", by_hand("silent"), check)
+    assert checked.wait(SOON_S)
     stopped = run.stop()
     with pytest.raises(RunStopped):
         waiting.result(SOON_S)
     assert time.monotonic() - stopped < 1
+    before = children()
+    with pytest.raises(RunStopped):
+        servers.tools("fleet-b", by_hand("silent"), run.check)
+    assert children() == before, "a run that was stopped starts nothing"
 
 
 # --- servers that end, hang or say too much -------------------------------------------------------
