@@ -5,8 +5,7 @@ Its rule: at most one run of its brain is on its way at any time, and only that 
 
 import functools
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,20 +13,19 @@ from fleetlog.domain import commands as c
 from fleetlog.domain import events as e
 from fleetlog.domain.agent import Agent, matches
 from fleetlog.domain.errors import InvalidArgument, NotAllowed, Refused, StoreFault
-from fleetlog.domain.fleet import Roster
 from fleetlog.domain.values import Message, fleet_id_of
+from fleetlog.runtime.agent_link import ActorLink, Unpark
 from fleetlog.runtime.aggregate_host import AggregateHost
 from fleetlog.runtime.brains.context import Context
 from fleetlog.runtime.brains.function import call_brain
 from fleetlog.runtime.brains.result_schema import schema_violations
 from fleetlog.runtime.brains.run import Run, RunEnded, RunStart
 from fleetlog.runtime.engine import Engine, Request
-from fleetlog.runtime.journal import Part, Receipt, Unit
-from fleetlog.runtime.mail import Bundle, Contribute, Sealed, Sent, post_message, roster
-from fleetlog.runtime.reply import Reply
+from fleetlog.runtime.journal import Part, Unit
+from fleetlog.runtime.mail import Bundle, Contribute, Sealed, Sent
 from fleetlog.runtime.stuck import AreYouStill, Still, StillAnswer
 
-__all__ = ["Admit", "AgentActor", "Unpark"]
+__all__ = ["Admit", "AgentActor"]
 
 logger = logging.getLogger("fleetlog.actors")
 
@@ -49,11 +47,6 @@ class Admit:
 @dataclass(frozen=True, slots=True)
 class Look:
     """Look whether something is due: a timer rang, or a peer waits for an answer."""
-
-
-@dataclass(frozen=True, slots=True)
-class Unpark:
-    """What the parked brain waited for may be there."""
 
 
 class AgentActor(AggregateHost[Agent]):
@@ -195,7 +188,7 @@ class AgentActor(AggregateHost[Agent]):
             call_brain(brain, Context(run, start), jitter)
 
         run_id = self.engine.next_run_id()
-        link = _Link(self.engine, self.stream_id, run_id, self.post)
+        link = ActorLink(self.engine, self.stream_id, run_id, self.post)
         self._run = Run(run_id, fleet_id_of(self.stream_id), self._limit, link, drive)
         self._run.interrupted_before = not self._has_run or self._unclean_runs > 0
         self._has_run, self._unparked = True, False
@@ -382,51 +375,3 @@ class AgentActor(AggregateHost[Agent]):
             if unit.reply is not None:
                 unit.reply.set_exception(sealed.error)
         self.discard(sealed.error)
-
-
-class _Link:
-    """What the agent's runs need of the engine; lives on the workers' threads."""
-
-    def __init__(self, engine: Engine, agent_id: str, run_id: int, post: Callable[[object], None]) -> None:
-        self._engine, self._agent_id, self._run_id, self._post = engine, agent_id, run_id, post
-        self.artifacts, self.linger_s = engine.artifacts, engine.linger_s
-
-    def tell(self, command: c.RunCommand, reply: Reply[Receipt]) -> None:
-        """See `AgentLink`."""
-        request = Request(command, reply, by=self._agent_id, run_id=self._run_id)
-        self._engine.residents.post(self._agent_id, request)
-
-    def send(self, message: Message, to: str) -> tuple[str, ...]:
-        """See `AgentLink`."""
-        future = post_message(self._engine, fleet_id_of(self._agent_id), message, to, by=self._agent_id)
-        sent: Sent = future.result().outcome
-        return sent.recipients
-
-    def roster(self) -> Roster:
-        """See `AgentLink`."""
-        return roster(self._engine, fleet_id_of(self._agent_id))
-
-    def results(self, names: tuple[str, ...]) -> Mapping[str, Any]:
-        """See `AgentLink`."""
-        return self._engine.results(fleet_id_of(self._agent_id), names)
-
-    def lend_place(self) -> AbstractContextManager[None]:
-        """See `AgentLink`."""
-        return self._engine.workers.lend()
-
-    def unpark(self) -> None:
-        """See `AgentLink`."""
-        self._engine.residents.post(self._agent_id, Unpark())
-
-    def unpark_after(self, seconds: float) -> None:
-        """See `AgentLink`."""
-        due = self._engine.clock.now().uptime_s + seconds
-        self._engine.timers.arm(f"unpark {self._agent_id}", due, self.unpark)
-
-    def is_thread_wanted(self) -> bool:
-        """See `AgentLink`."""
-        return self._engine.workers.has_waiting()
-
-    def ended(self, event: RunEnded) -> None:
-        """See `AgentLink`."""
-        self._post(event)

@@ -4,6 +4,7 @@ import os
 import pty
 import re
 import select
+import shlex
 import signal
 import subprocess
 import sys
@@ -99,7 +100,8 @@ def test_an_agent_asks_for_approval_and_a_person_decides(fleetlog: Fleetlog, bra
     asked = re.search(r"fleetlog approve (\S+)", waiting.err)
     assert asked
     listed = fleetlog("approvals").out
-    assert listed == fleetlog("help-requests").out
+    assert asked[1] in listed
+    assert asked[1] in fleetlog("help-requests").out
     assert 'exactly:   {"path":"a.txt"}' in listed
     assert "open for" in listed
 
@@ -111,6 +113,18 @@ def test_an_agent_asks_for_approval_and_a_person_decides(fleetlog: Fleetlog, bra
     assert fleetlog("approvals").out == "Nobody asks for an approval.\n"
     assert f"{'denied' if deny else 'granted'} mind the cat" in fleetlog("approvals", "--all").out
     assert f"{not deny}: mind the cat" in fleetlog("resume").out
+
+
+def test_people_are_told_by_a_command_of_theirs(
+    fleetlog: Fleetlog, brains: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin(f"{brains}:wants_to_delete")
+    program = "import sys; open('told.json', 'w').write(sys.stdin.read())"
+    monkeypatch.setenv("FLEETLOG_NOTIFY", shlex.join([sys.executable, "-c", program]))
+    fleetlog("resume")
+    assert '"what":"opened"' in (tmp_path / "told.json").read_text()
+    monkeypatch.setenv("FLEETLOG_NOTIFY", "mail 'me")
+    assert fleetlog("resume").code == 2
 
 
 def test_a_ticket_is_closed_without_an_answer(fleetlog: Fleetlog, brains: str) -> None:
