@@ -215,6 +215,28 @@ def inbox(
 
 
 @app.command()
+def agents(
+    query: Annotated[str, typer.Argument(metavar="QUERY", help="Words to look for. If left out: all.")] = "",
+    workspace: Annotated[str, typer.Option("--workspace", metavar="PATH", help="Whose own definitions count.")] = ".",
+    show: Annotated[str | None, typer.Option("--show", metavar="NAME", help="Show one whole.")] = None,
+    as_json: Json = False,
+) -> None:
+    """List the agent definitions that a fleet's agents may be made of."""
+    from fleetlog.runtime.definitions.catalog import Catalog
+    from fleetlog.runtime.replies import Definitions
+
+    screen = Screen(as_json=as_json)
+    catalog = Catalog.load(Path(workspace))
+    found = [catalog.find(show)] if show is not None else catalog.search(query)
+    if as_json:
+        screen.json(Definitions(len(found), tuple(found), catalog.problems))
+    elif show is not None:
+        screen.definition(found[0])
+    else:
+        screen.definitions(found, catalog.problems)
+
+
+@app.command()
 def doubts(fleet: FleetOrAll = None, directory: Dir = DEFAULT_DIR, as_json: Json = False) -> None:
     """List steps a crash left in doubt: done or not?"""
     screen = Screen(as_json=as_json)

@@ -17,6 +17,7 @@ from rich.text import Text
 
 from fleetlog.domain.errors import FleetlogError
 from fleetlog.domain.values import agent_name_of
+from fleetlog.runtime.definitions.definition import AgentDefinition, Problem
 from fleetlog.runtime.rows import AgentRow, DoubtRow, FleetRow, HelpRow, InboxMessage, ResultRow, TimelineEntry
 
 __all__ = ["STYLES", "Screen", "agents_table", "clock_time", "counted", "duration", "plain", "report_of"]
@@ -161,6 +162,26 @@ class Screen:
             self.line("No step is in doubt.")
         for doubt in doubts:
             self.line(f"{doubt.agent_id}  step {doubt.step} '{doubt.name}'  since {clock_time(doubt.since)}")
+
+    def definitions(self, found: Sequence[AgentDefinition], problems: Sequence[Problem]) -> None:
+        """A row a definition; what is wrong with files below."""
+        table = _table("agent", "from", "model", "tools", "what it is for")
+        for definition in found:
+            tools = "as usual" if definition.tools is None else ", ".join(definition.tools)
+            words = (definition.name, definition.scope, definition.model, tools, definition.description)
+            table.add_row(*(plain(word) for word in words))
+        self.out.print(table) if found else self.line("No agent definition fits.")
+        for problem in problems:
+            self.say(f"{problem.path}:{problem.line}: {problem.message}", "yellow")
+
+    def definition(self, found: AgentDefinition) -> None:
+        """One definition, whole."""
+        self.line(f"{found.name}  ({found.scope}: {found.path})")
+        self.line(found.description)
+        self.line(f"model: {found.model or 'the default'}")
+        self.line(f"tools: {'as usual' if found.tools is None else ', '.join(found.tools) or 'none'}")
+        self.gap()
+        self.markdown(found.prompt)
 
 
 def _about(request: HelpRow) -> tuple[tuple[str, str], ...]:
