@@ -27,6 +27,34 @@ _BOUNDS = Bounds(
     timeout_s=_TIMEOUT_S, max_output_bytes=64_000_000, max_tasks=16, max_memory_bytes=2_000_000_000, grace_s=0.0
 )
 
+_ARGUMENTS: dict[str, Any] = {
+    "pattern": {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": _MAX_PATTERN_CHARS,
+        "description": "Such as 'def \\w+_test' or 'TODO|FIXME'. Escape what is meant to the letter.",
+    },
+    "path": {"type": "string", "description": "A folder or one file to search. Default: the whole root."},
+    "glob": {
+        "type": "string",
+        "description": "Only files whose path (from the root) matches, such as '*.py' or 'src/**/*.ts'.",
+    },
+    "ignore_case": {"type": "boolean", "description": "Default: false."},
+    "context": {
+        "type": "integer",
+        "minimum": 0,
+        "maximum": 10,
+        "description": "Lines shown before and after each match; default 0.",
+    },
+    "limit": {
+        "type": "integer",
+        "minimum": 1,
+        "maximum": _MAX_SHOWN,
+        "description": f"At most so many matching lines; default {_SHOWN}.",
+    },
+    "include_ignored": {"type": "boolean", "description": "Leave no folder out. Default: false."},
+}
+
 
 def search_files_tool(workspace: ConfinedFolder, policy: WorkspacePolicy) -> Tool:
     """See `workspace.workspace_tools`."""
@@ -41,33 +69,7 @@ def search_files_tool(workspace: ConfinedFolder, policy: WorkspacePolicy) -> Too
             "type": "object",
             "additionalProperties": False,
             "required": ["pattern"],
-            "properties": {
-                "pattern": {
-                    "type": "string",
-                    "minLength": 1,
-                    "maxLength": _MAX_PATTERN_CHARS,
-                    "description": "Such as 'def \\w+_test' or 'TODO|FIXME'. Escape what is meant to the letter.",
-                },
-                "path": {"type": "string", "description": "A folder or one file to search. Default: the whole root."},
-                "glob": {
-                    "type": "string",
-                    "description": "Only files whose path (from the root) matches, such as '*.py' or 'src/**/*.ts'.",
-                },
-                "ignore_case": {"type": "boolean", "description": "Default: false."},
-                "context": {
-                    "type": "integer",
-                    "minimum": 0,
-                    "maximum": 10,
-                    "description": "Lines shown before and after each match; default 0.",
-                },
-                "limit": {
-                    "type": "integer",
-                    "minimum": 1,
-                    "maximum": _MAX_SHOWN,
-                    "description": f"At most so many matching lines; default {_SHOWN}.",
-                },
-                "include_ignored": {"type": "boolean", "description": "Leave no folder out. Default: false."},
-            },
+            "properties": _ARGUMENTS,
         },
         effect="pure",
         call=partial(_search, workspace, policy),

@@ -106,13 +106,13 @@ def test_a_command_that_takes_too_long_may_end_in_order(anywhere: Desk) -> None:
     assert output.is_error
 
 
-def test_a_command_that_ignores_sigterm_is_killed(anywhere: Desk) -> None:
+def test_a_command_that_ignores_sigterm_is_killed(anywhere: Desk, mark: str) -> None:
     begin = time.monotonic()
-    script = "trap '' TERM; echo begun; while true; do sleep 4321.5; done"
+    script = f"trap '' TERM; echo begun; while true; do sleep {mark}; done"
     output = anywhere.call("run_command", command=["sh", "-c", script], timeout_s=0.3)
     assert "it took longer than the 0.3 s it had" in output.text
     assert time.monotonic() - begin < 15
-    wait_until_none_runs("4321.5")
+    wait_until_none_runs(mark)
 
 
 def test_the_policy_bounds_the_time_whatever_is_asked(anywhere: Desk) -> None:
@@ -120,31 +120,31 @@ def test_the_policy_bounds_the_time_whatever_is_asked(anywhere: Desk) -> None:
     assert "longer than the 0.2 s" in anywhere.text("run_command", command=["sleep", "60"], timeout_s=500)
 
 
-def test_what_a_command_leaves_running_is_ended_with_it(anywhere: Desk) -> None:
-    text = anywhere.text("run_command", command=["sh", "-c", "sleep 4322.5 & echo left"])
+def test_what_a_command_leaves_running_is_ended_with_it(anywhere: Desk, mark: str) -> None:
+    text = anywhere.text("run_command", command=["sh", "-c", f"sleep {mark} & echo left"])
     assert said(text) == "left"
-    wait_until_none_runs("4322.5")
+    wait_until_none_runs(mark)
 
 
-def test_a_run_that_is_stopped_ends_its_command_at_once(anywhere: Desk) -> None:
+def test_a_run_that_is_stopped_ends_its_command_at_once(anywhere: Desk, mark: str) -> None:
     stopper = threading.Thread(target=anywhere.run.stop_when_started)
     stopper.start()
     begin = time.monotonic()
     with pytest.raises(Stopped):
-        anywhere.call("run_command", command=["sh", "-c", "trap '' TERM; sleep 4323.5"])
+        anywhere.call("run_command", command=["sh", "-c", f"trap '' TERM; sleep {mark}"])
     stopper.join()
     assert time.monotonic() - begin < 5
-    wait_until_none_runs("4323.5")
+    wait_until_none_runs(mark)
 
 
-def test_too_many_processes_end_the_command(anywhere: Desk) -> None:
+def test_too_many_processes_end_the_command(anywhere: Desk, mark: str) -> None:
     """As many as a fork bomb has after a moment, but bounded, should the limit fail."""
     anywhere.allow(max_processes=20)
-    script = "i=0; while [ $i -lt 60 ]; do sleep 4324.5 & i=$((i+1)); done; wait"
+    script = f"i=0; while [ $i -lt 60 ]; do sleep {mark} & i=$((i+1)); done; wait"
     output = anywhere.call("run_command", command=["sh", "-c", script], timeout_s=20)
     assert output.is_error
     assert "more than 20 processes and threads" in output.text or "ork" in output.text  # root, and everybody else
-    wait_until_none_runs("4324.5")
+    wait_until_none_runs(mark)
 
 
 def test_too_much_memory_ends_the_command(anywhere: Desk) -> None:

@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleetlog.domain.errors import InvalidArgument
+from fleetlog.runtime.tools.confined import ConfinedFolder
 from fleetlog.runtime.tools.sandbox import NoSandbox
 from fleetlog.runtime.tools.tool import ToolError
 from fleetlog.runtime.tools.workspace import WorkspacePolicy, workspace_tools
@@ -200,6 +201,58 @@ def exchange(one: Path, other: Path) -> None:
     """Swap two names at once; Python has no call for it."""
     here, flag = -100, 2
     assert ctypes.CDLL(None).renameat2(here, bytes(one), here, bytes(other), flag) == 0
+
+
+def test_what_became_a_link_after_it_was_located_is_neither_read_nor_written(root: Path, outside: Path) -> None:
+    workspace = ConfinedFolder(root)
+    (root / "folder" / "below").mkdir(parents=True)
+    for located in ("folder/secret.txt", "folder/below/secret.txt"):
+        (root / located).write_text("inside")
+        assert workspace.locate(located) == located
+    (root / "folder").rename(root / "moved")
+    (root / "folder").symlink_to(outside)
+    (outside / "below").symlink_to(".")
+    try:
+        for located in ("folder/secret.txt", "folder/below/secret.txt", "folder/new/secret.txt"):
+            with pytest.raises(ToolError, match="not a folder"):
+                workspace.read(located, 100)
+            with pytest.raises(ToolError, match="not a folder"):
+                workspace.write(located, b"taken over")
+        with pytest.raises(ToolError, match="not a folder"), workspace.folder("folder"):
+            raise AssertionError("the link was followed")
+    finally:
+        (outside / "below").unlink()
+    (root / "file").symlink_to(outside / "secret.txt")
+    with pytest.raises(ToolError, match="is a symbolic link, not a file"):
+        workspace.read("file", 100)
+    with pytest.raises(ToolError, match="is a symbolic link, not a file"):
+        workspace.write("file", b"taken over")
+
+
+def test_a_file_that_becomes_a_link_or_a_pipe_while_it_is_opened_is_never_followed(root: Path, outside: Path) -> None:
+    """Faster than any tool: the very moment between looking and opening is hit."""
+    workspace, is_over = ConfinedFolder(root), threading.Event()
+    (root / "file").write_text("inside")
+    (root / "link").symlink_to(outside / "secret.txt")
+    os.mkfifo(root / "pipe")
+
+    def swap() -> None:
+        while not is_over.is_set():
+            for other in ("link", "pipe"):
+                exchange(root / "file", root / other)
+                exchange(root / "file", root / other)
+
+    swapper = threading.Thread(target=swap)
+    swapper.start()
+    seen = set()
+    try:
+        for _ in range(4_000):
+            with suppress(ToolError):
+                seen.add(workspace.read("file", 100)[0])
+    finally:
+        is_over.set()
+        swapper.join()
+    assert seen == {b"inside"}
 
 
 def test_a_folder_that_becomes_a_link_while_it_is_used_never_leads_out(desk: Desk, outside: Path) -> None:

@@ -111,15 +111,15 @@ def test_there_are_no_devices_but_harmless_ones(boxed: Desk) -> None:
     assert sh(boxed, "find /dev -type b") == ""
 
 
-def test_a_fork_bomb_is_ended_with_all_of_its_processes(boxed: Desk) -> None:
+def test_a_fork_bomb_is_ended_with_all_of_its_processes(boxed: Desk, mark: str) -> None:
     """A real one, but each process ends by itself after a while, and there are at most 2 ** 10, should all fail."""
     boxed.allow(max_processes=60)
-    bomb = "import os, time\nfor _ in range(10):\n  try: os.fork()\n  except OSError: pass\ntime.sleep(20)  # 4325.5"
+    bomb = "import os, time\nfor _ in range(10):\n  try: os.fork()\n  except OSError: pass\ntime.sleep(20)  # "
     begin = time.monotonic()
-    output = boxed.call("run_command", command=["python3", "-c", bomb], timeout_s=3)
+    output = boxed.call("run_command", command=["python3", "-c", bomb + mark], timeout_s=3)
     assert output.is_error
     assert "more than 60 processes and threads" in output.text or os.geteuid() != 0
-    assert running("4325.5") == []
+    assert running(mark) == []
     assert time.monotonic() - begin < 15
 
 
@@ -130,9 +130,9 @@ def test_a_bomb_of_threads_is_ended(boxed: Desk) -> None:
     assert output.is_error
 
 
-def test_a_process_that_leaves_its_session_is_ended_too(boxed: Desk) -> None:
-    sh(boxed, "setsid sh -c 'sleep 4326.5' & disown; echo gone")
-    assert running("4326.5") == []
+def test_a_process_that_leaves_its_session_is_ended_too(boxed: Desk, mark: str) -> None:
+    sh(boxed, f"setsid sh -c 'sleep {mark}' & disown; echo gone")
+    assert running(mark) == []
 
 
 def test_scratch_space_is_bounded(boxed: Desk) -> None:
@@ -174,22 +174,22 @@ KILLED = """
 import sys
 from pathlib import Path
 from tests.tools.desk import Desk
-Desk(Path(sys.argv[1]), None).call("run_command", command=["sh", "-c", "touch begun; sleep 4327.5"])
+Desk(Path(sys.argv[1]), None).call("run_command", command=["sh", "-c", "touch begun; sleep " + sys.argv[2]])
 """
 
 
-def test_a_command_dies_with_the_runtime(boxed: Desk) -> None:
-    runtime = subprocess.Popen([sys.executable, "-c", KILLED, boxed.root], cwd=ROOT)
+def test_a_command_dies_with_the_runtime(boxed: Desk, mark: str) -> None:
+    runtime = subprocess.Popen([sys.executable, "-c", KILLED, str(boxed.root), mark], cwd=ROOT)
     try:
         deadline = time.monotonic() + 20
         while not (boxed.root / "begun").exists():
             assert time.monotonic() < deadline
             os.sched_yield()
-        assert running("4327.5")
+        assert running(mark)
     finally:
         runtime.send_signal(signal.SIGKILL)
         runtime.wait()
-    wait_until_none_runs("4327.5")
+    wait_until_none_runs(mark)
 
 
 # --- finding one -----------------------------------------------------------------------------
