@@ -147,7 +147,7 @@ class FleetActor(AggregateHost[Fleet]):
 
     def may_retire(self) -> bool:
         """See `AggregateHost`."""
-        return self._bundle is None
+        return self._bundle is None and not self._watch.has_suspicion
 
     def retired(self) -> None:
         """See `AggregateHost`."""

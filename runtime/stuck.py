@@ -61,6 +61,8 @@ class StuckWatch:
     def __init__(self, engine: Engine, fleet_id: str) -> None:
         self._engine, self._fleet_id = engine, fleet_id
         self._still: dict[str, set[str]] = {"waiting": set(), "idle": set()}
+        self.has_suspicion = False
+        """All are still: what is known here must not leave the memory before it was looked at."""
         self._check = 0
         """The number of the check that is under way, or was the last."""
         self._round = 0
@@ -88,7 +90,8 @@ class StuckWatch:
         """Something is another than it was: a check that is under way is off; if all are still, one is due soon."""
         self._round = 0
         after_s = self._engine.stuck_after_s
-        if after_s is not None and self._is_suspect(fleet):
+        self.has_suspicion = after_s is not None and self._is_suspect(fleet)
+        if after_s is not None and self.has_suspicion:
             self._arm(after_s)
         else:
             self._engine.timers.disarm(self._key)

@@ -17,7 +17,7 @@ from fleetlog.runtime.host import Runtime, RuntimeConfig
 from fleetlog.runtime.replies import FleetStatus
 from fleetlog.runtime.rows import HelpRow, TicketNotice
 from fleetlog.runtime.testing import wait_until
-from tests.runtime.conftest import OpenRuntime
+from tests.runtime.conftest import OpenRuntime, leave_the_memory
 
 DAY_S = 86_400.0
 POLICY = HelpPolicy(remind_after_s=DAY_S, escalate_after_s=2.5 * DAY_S, escalate_to="boss", expire_after_s=5 * DAY_S)
@@ -100,10 +100,9 @@ def test_a_deadline_that_passes_while_nothing_runs_is_applied_at_the_start(open_
 def test_an_idle_agent_that_has_left_the_memory_is_still_reminded_for(
     open_runtime: OpenRuntime, clock: ManualClock
 ) -> None:
-    runtime = open_runtime(brains={"asks": asks}, clock=clock, config=RuntimeConfig(idle_after_s=10, linger_s=0))
+    runtime = open_runtime(brains={"asks": asks}, clock=clock, config=RuntimeConfig(idle_after_s=0.2, linger_s=0))
     fleet_id, _ = asking(runtime)
-    while len(runtime._parts.engine.residents):
-        clock.advance(20)
+    leave_the_memory(runtime, clock)
     clock.advance(DAY_S)
     assert ticket_when(runtime, fleet_id, "help.reminded").reminders == 1
 
@@ -111,25 +110,23 @@ def test_an_idle_agent_that_has_left_the_memory_is_still_reminded_for(
 def test_an_agent_that_has_left_the_memory_is_woken_when_its_wait_is_over(
     open_runtime: OpenRuntime, clock: ManualClock
 ) -> None:
-    config = RuntimeConfig(idle_after_s=10, linger_s=0)
+    config = RuntimeConfig(idle_after_s=0.2, linger_s=0)
     brains = {"a": lambda ctx: ctx.receive(timeout_s=5_000) is None}
     runtime = open_runtime(brains=brains, clock=clock, config=config)
     fleet_id = runtime.spawn_fleet(fleet_of("a")).fleet_id
     wait_until(runtime, fleet_id, is_waiting)
-    while len(runtime._parts.engine.residents):
-        clock.advance(20)
+    leave_the_memory(runtime, clock)
     clock.advance(5_000)
     assert runtime.collect_results(fleet_id, wait_s=10).results[0].output is True
 
 
 def test_a_fleet_that_has_left_the_memory_still_times_out(open_runtime: OpenRuntime, clock: ManualClock) -> None:
-    config = RuntimeConfig(idle_after_s=10, linger_s=0)
+    config = RuntimeConfig(idle_after_s=0.2, linger_s=0)
     runtime = open_runtime(brains={"a": lambda ctx: ctx.receive()}, clock=clock, config=config)
     spec = FleetSpec(agents=(AgentSpec(role="a", prompt="x", brain="a"),), timeout_s=5_000, keep_open=True)
     fleet_id = runtime.spawn_fleet(spec).fleet_id
     wait_until(runtime, fleet_id, is_waiting)
-    while len(runtime._parts.engine.residents):
-        clock.advance(20)
+    leave_the_memory(runtime, clock)
     clock.advance(5_000)
     wait_until(runtime, fleet_id, lambda status: status.fleet.status == "timed_out")
 
