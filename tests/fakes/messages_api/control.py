@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from tests.fakes.messages_api.faults import Fault, Limit, Refuse, RetryForm, Rule
-from tests.fakes.messages_api.stats import Call, Report, Violation
+from tests.fakes.messages_api.stats import Call, Report, Stats, Violation
 
 __all__ = [
     "AddRule",
@@ -62,14 +62,29 @@ class Advance(msgspec.Struct, frozen=True, tag_field="do", tag="advance", forbid
 
 
 class Wait(msgspec.Struct, frozen=True, tag_field="do", tag="wait", forbid_unknown_fields=True):
-    """Wait until at least so many have come, were answered, hang now, or are under way now (all that are given); the
-    answer is the report. Fails after `timeout_s`."""
+    """Wait until at least so many have come, were answered, were read or not read, had these outcomes, and until at
+    least so many hang now (all that are given); the answer is the report. Fails after `timeout_s`."""
 
     requests: int = 0
     answered: int = 0
+    read: int = 0
+    unread: int = 0
     hanging: int = 0
     in_flight: int = 0
+    outcomes: dict[str, int] = {}
     timeout_s: float = 30.0
+
+    def is_reached(self, stats: Stats) -> bool:
+        """Whether all of it is so."""
+        return (
+            stats.requests >= self.requests
+            and stats.answered >= self.answered
+            and stats.read >= self.read
+            and stats.unread >= self.unread
+            and stats.hanging >= self.hanging
+            and stats.in_flight >= self.in_flight
+            and all(stats.outcomes[outcome] >= count for outcome, count in self.outcomes.items())
+        )
 
 
 class GetReport(msgspec.Struct, frozen=True, tag_field="do", tag="report", forbid_unknown_fields=True):
@@ -86,7 +101,15 @@ Command = AddRule | SetLimit | SetPace | Clear | Release | ResetStats | Advance 
 
 
 class Controls(ABC):
-    """The commands as methods, for a server in this process and for one in another. Thread-safe."""
+    """A server's address, and the commands as methods; for one in this process and one in another. Thread-safe."""
+
+    port: int
+    api_key: str
+
+    @property
+    def url(self) -> str:
+        """What a client is given as `base_url`."""
+        return f"http://127.0.0.1:{self.port}"
 
     @abstractmethod
     def control(self, command: Command) -> Any:

@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Iterator
-from typing import Any
 
 import msgspec
 
@@ -101,24 +100,20 @@ def _signed(block: Block, omitted: bool) -> Block:
 
 def _identified(blocks: list[Block], request: ParsedRequest) -> list[Block]:
     """The blocks with their ids; a server tool's result takes the id of the last call that has none."""
-    waiting = [block["id"] for block in request.blocks("server_tool_use")]
-    answered = {block.get("tool_use_id") for message in request.messages for block in _dicts(message["content"])}
-    waiting = [id for id in waiting if id not in answered]
+    waiting: list[str] | None = None
     named = []
     for index, block in enumerate(blocks):
-        if block["type"] == "tool_use":
-            block = {"type": "tool_use", "id": f"toolu_{_id(request, index)}", **block}
-        elif block["type"] == "server_tool_use":
-            block = {"type": "server_tool_use", "id": f"srvtoolu_{_id(request, index)}", **block}
-            waiting.append(block["id"])
-        elif block["type"].endswith("_tool_result"):
-            block = {"type": block["type"], "tool_use_id": waiting.pop(), **block}
+        kind = block["type"]
+        if kind.endswith("_tool_result"):
+            waiting = request.open_server_calls if waiting is None else waiting
+            block = {"type": kind, "tool_use_id": waiting.pop(), **block}
+        elif kind == "tool_use":
+            block = {"type": kind, "id": f"toolu_{_id(request, index)}", **block}
+        elif kind == "server_tool_use":
+            block = {"type": kind, "id": f"srvtoolu_{_id(request, index)}", **block}
+            waiting = [*(waiting or request.open_server_calls), block["id"]]
         named.append(block)
     return named
-
-
-def _dicts(content: Any) -> list[Json]:
-    return [] if isinstance(content, str) else content
 
 
 def _id(request: ParsedRequest, what: object) -> str:

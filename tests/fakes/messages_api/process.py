@@ -41,13 +41,10 @@ class FakeProcess(c.Controls):
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
-            raise RuntimeError(f"the fake server ended with {self._process.wait()} before it was ready")
+            code = self._process.wait(10)
+            self.stop()
+            raise RuntimeError(f"the fake server ended with {code} before it was ready")
         self.port = int(line)
-
-    @property
-    def url(self) -> str:
-        """What a client is given as `base_url`."""
-        return f"http://127.0.0.1:{self.port}"
 
     @property
     def pid(self) -> int:

@@ -4,8 +4,10 @@ A position is a digest of all that comes before it, so equal digests mean equal 
 """
 
 import hashlib
-from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any, NamedTuple
+
+import msgspec
 
 from tests.fakes.messages_api.refusals import Json
 from tests.fakes.messages_api.tokens import block_tokens, json_bytes
@@ -43,30 +45,50 @@ def blocks_of(content: Any) -> list[Json]:
 
 def read_prompt(body: Json) -> Prompt:
     """The positions of a valid request."""
-    state, total, positions = hashlib.blake2b(digest_size=16), 0, []
-    for label, block in _parts(body):
-        marker = block.get("cache_control")
-        bare = {key: value for key, value in block.items() if key != "cache_control"} if marker else block
-        state.update(label)
-        state.update(json_bytes(bare))
-        total += block_tokens(bare)
-        positions.append(Position(state.copy().digest(), total, marker.get("ttl", "5m") if marker else None))
+    head = _head(json_bytes([body.get("tools"), body.get("system")]))
+    state, total, positions = head.state.copy(), head.tokens, list(head.positions)
+    manner = json_bytes([body.get("thinking"), body.get("tool_choice")])
+    for message in body["messages"]:
+        state.update(manner + message["role"].encode())
+        for block in blocks_of(message["content"]):
+            total += _read(state, block)
+            positions.append(Position(state.copy().digest(), total, _ttl(block)))
     return Prompt(_with_top_marker(body, positions))
 
 
-def _parts(body: Json) -> Iterator[tuple[bytes, Json]]:
-    """Every part with a label that tells its place. How the model is to think and to choose tools belongs to the
-    messages: another choice makes their cache useless, not that of tools and system."""
-    for tool in body.get("tools") or ():
-        yield b"tool", tool
-    for block in blocks_of(body.get("system") or []):
-        yield b"system", block
-    manner = json_bytes([body.get("thinking"), body.get("tool_choice")])
-    for message in body["messages"]:
-        label = manner + message["role"].encode()
-        for block in blocks_of(message["content"]):
-            yield label, block
-            label = b"block"
+class _Head(NamedTuple):
+    """What comes before the messages. The state is to be copied, never updated."""
+
+    state: "hashlib.blake2b"
+    tokens: int
+    positions: tuple[Position, ...]
+
+
+@lru_cache(maxsize=4_096)
+def _head(encoded: bytes) -> _Head:
+    """Tools and system prompt, which come with every call again. How the model is to think and to choose tools belongs
+    to the messages: another choice makes their cache useless, not this."""
+    tools, system = msgspec.json.decode(encoded)
+    state, total, positions = hashlib.blake2b(digest_size=16), 0, list[Position]()
+    for label, blocks in ((b"tools", tools or []), (b"system", blocks_of(system or []))):
+        state.update(label)
+        for block in blocks:
+            total += _read(state, block)
+            positions.append(Position(state.copy().digest(), total, _ttl(block)))
+    return _Head(state, total, tuple(positions))
+
+
+def _read(state: "hashlib.blake2b", block: Json) -> int:
+    """Add a block, without its marker; gives its tokens."""
+    if "cache_control" in block:
+        block = {key: value for key, value in block.items() if key != "cache_control"}
+    state.update(json_bytes(block))
+    return block_tokens(block)
+
+
+def _ttl(block: Json) -> str | None:
+    marker = block.get("cache_control")
+    return marker.get("ttl", "5m") if marker else None
 
 
 def _with_top_marker(body: Json, positions: list[Position]) -> list[Position]:

@@ -86,6 +86,18 @@ class ParsedRequest:
                 found.append(ToolResult(call.id, call.name, call.input, said, bool(block.get("is_error"))))
         return found
 
+    @property
+    def open_server_calls(self) -> list[str]:
+        """The ids of server tool calls that have no result yet."""
+        calls = self.blocks("server_tool_use")
+        done = {
+            block.get("tool_use_id")
+            for message in self.messages
+            for block in blocks_of(message["content"])
+            if block["type"].endswith("_tool_result")
+        }
+        return [block["id"] for block in calls if block["id"] not in done]
+
     def blocks(self, type: str) -> list[Json]:
         """Every block of that type in the messages."""
         return [block for message in self.messages for block in blocks_of(message["content"]) if block["type"] == type]

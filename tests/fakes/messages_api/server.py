@@ -95,7 +95,7 @@ class Door:
             case c.Advance(seconds):
                 service.ahead_s += seconds
             case c.Wait():
-                reached = await service.waiting.until(command, command.timeout_s)
+                reached = await service.waiting.until(command.is_reached, command.timeout_s)
                 return msgspec.to_builtins(service.stats.report()) if reached else None
             case c.GetReport(all_digests):
                 return msgspec.to_builtins(service.stats.report(all_digests=all_digests))
@@ -133,11 +133,6 @@ class FakeMessagesApi(c.Controls):
         self._loop = asyncio.new_event_loop()
         self._door = Door(self.settings, self.scripts)
         self._thread = threading.Thread(target=self._loop.run_forever, name="fake-messages-api", daemon=True)
-
-    @property
-    def url(self) -> str:
-        """What a client is given as `base_url`."""
-        return f"http://127.0.0.1:{self.port}"
 
     def start(self, port: int = 0) -> Self:
         """Listen; port 0 takes any that is free."""

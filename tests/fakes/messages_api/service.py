@@ -217,7 +217,11 @@ class Service:
     def _sent(self, connection: Connection, call: Call, outcome: str, message: Message) -> None:
         self.stats.end(call, outcome, tokens_of(message.usage))
         if outcome == ANSWERED:
-            connection.after_reply = lambda is_read: self.stats.seen(call, is_read)
+            connection.after_reply = lambda is_read: self._seen(call, is_read)
+
+    def _seen(self, call: Call, is_read: bool) -> None:
+        self.stats.seen(call, is_read)
+        self.waiting.look()
 
     def _send(self, connection: Connection, call: Call, body: Json, request_id: str) -> None:
         connection.send(200, {**_JSON, "request-id": request_id}, json_bytes(body))

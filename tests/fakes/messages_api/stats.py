@@ -148,7 +148,7 @@ class Stats:
         self._digests: dict[str, DigestCount] = {}
         self._limited: dict[str, tuple[float, float]] = {}
         self._billed, self._at_risk = Tokens(), Tokens()
-        self._outcomes: Counter[str] = Counter()
+        self.outcomes: Counter[str] = Counter()
         self._others: Counter[str] = Counter()
 
     def begin(self, endpoint: str) -> Call:
@@ -192,7 +192,7 @@ class Stats:
         call.outcome, call.tokens = outcome, tokens
         if call.endpoint != MESSAGES:
             return
-        self._outcomes[outcome] += 1
+        self.outcomes[outcome] += 1
         model = self._models.setdefault(call.model, ModelCount(outcomes={}))
         model.outcomes[outcome] = model.outcomes.get(outcome, 0) + 1
         if outcome == ANSWERED:
@@ -231,7 +231,7 @@ class Stats:
                     read=self.read,
                     unread=self.unread,
                     distinct=len(self._digests),
-                    outcomes=dict(self._outcomes),
+                    outcomes=dict(self.outcomes),
                     models=self._models,
                     digests={digest: count for digest, count in self._digests.items() if count.answered >= least},
                     billed=self._billed,

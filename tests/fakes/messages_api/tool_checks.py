@@ -42,57 +42,61 @@ _UNIONS = ("oneOf", "allOf", "anyOf")
 
 
 def check_tools(tools: Any) -> None:
-    """Raises `Invalid` for a tool that the API would refuse."""
+    """Raises `Invalid` for tools that the API would refuse."""
+    problem = _problem(json_bytes(tools))
+    if problem:
+        raise Invalid(*problem)
+
+
+@lru_cache(maxsize=1_024)
+def _problem(encoded: bytes) -> tuple[str, str] | None:
+    """The rule that the tools break and the words for it. The same tools come with every call, so it is remembered."""
+    try:
+        _check_tools(msgspec.json.decode(encoded))
+    except Invalid as error:
+        return error.rule, error.message
+    return None
+
+
+def _check_tools(tools: Any) -> None:
     if not isinstance(tools, list):
         raise Invalid("tools", "tools: Input should be a valid list")
     names: set[str] = set()
     for index, tool in enumerate(tools):
         if not isinstance(tool, dict):
             raise Invalid("tools", f"tools.{index}: Input should be a valid dictionary")
-        problem = _problem(json_bytes(tool))
-        if problem:
-            raise Invalid(problem[0], f"tools.{index}.{problem[1]}")
+        _check_tool(tool, f"tools.{index}.{tool.get('type') or 'custom'}")
         if tool["name"] in names:
             raise Invalid("unique_tools", f"tools: Tool names must be unique, found {tool['name']} twice.")
         names.add(tool["name"])
 
 
-@lru_cache(maxsize=4_096)
-def _problem(encoded: bytes) -> tuple[str, str] | None:
-    """The rule that a tool breaks and the words for it. The same tools come with every call, so it is remembered."""
-    try:
-        _check_tool(msgspec.json.decode(encoded))
-    except Invalid as error:
-        return error.rule, error.message
-    return None
-
-
-def _check_tool(tool: Json) -> None:
+def _check_tool(tool: Json, path: str) -> None:
     kind = tool.get("type") or "custom"
     if not isinstance(tool.get("name"), str) or not NAME_PATTERN.fullmatch(tool["name"]):
-        raise Invalid("tool_name", f"{kind}.name: String should match pattern '^{NAME_PATTERN.pattern}$'")
+        raise Invalid("tool_name", f"{path}.name: String should match pattern '^{NAME_PATTERN.pattern}$'")
     if tool.get("cache_control") is not None:
-        check_marker(tool["cache_control"], f"{kind}.cache_control")
+        check_marker(tool["cache_control"], f"{path}.cache_control")
     if kind == "custom":
-        check_fields(tool, _CUSTOM, "custom")
-        _check_custom(tool)
+        check_fields(tool, _CUSTOM, path)
+        _check_custom(tool, path)
     elif not isinstance(kind, str) or not _SERVER_TOOL.fullmatch(kind):
-        raise Invalid("tool_type", f"type: Input tag '{kind}' does not match any of the expected tags")
+        raise Invalid("tool_type", f"{path}: Input tag '{kind}' does not match any of the expected tags")
 
 
-def _check_custom(tool: Json) -> None:
+def _check_custom(tool: Json, path: str) -> None:
     if not isinstance(tool.get("description", ""), str):
-        raise Invalid("tools", "custom.description: Input should be a valid string")
+        raise Invalid("tools", f"{path}.description: Input should be a valid string")
     schema = tool.get("input_schema")
     if not isinstance(schema, dict):
-        raise Invalid("input_schema", "custom.input_schema: Field required")
+        raise Invalid("input_schema", f"{path}.input_schema: Field required")
     if schema.get("type") != "object":
-        raise Invalid("input_schema", "custom.input_schema.type: Input should be 'object'")
+        raise Invalid("input_schema", f"{path}.input_schema.type: Input should be 'object'")
     union = next((key for key in _UNIONS if key in schema), None)
     if union:
         said = "input_schema does not support oneOf, allOf, or anyOf at the top level"
-        raise Invalid("input_schema", f"custom.input_schema: {said}")
-    check_schema(schema, "custom.input_schema")
+        raise Invalid("input_schema", f"{path}.input_schema: {said}")
+    check_schema(schema, f"{path}.input_schema")
 
 
 def check_schema(schema: Any, path: str) -> None:

@@ -2,24 +2,14 @@
 
 import asyncio
 import contextlib
-from typing import Protocol
+from collections.abc import Callable
 
 from tests.fakes.messages_api.stats import Stats
 
-__all__ = ["Until", "Waiting"]
+__all__ = ["Condition", "Waiting"]
 
 
-class Until(Protocol):
-    """What must be reached, all of it."""
-
-    @property
-    def requests(self) -> int: ...
-    @property
-    def answered(self) -> int: ...
-    @property
-    def hanging(self) -> int: ...
-    @property
-    def in_flight(self) -> int: ...
+Condition = Callable[[Stats], bool]
 
 
 class Waiting:
@@ -28,7 +18,7 @@ class Waiting:
     def __init__(self, stats: Stats) -> None:
         self._stats = stats
         self._hanging: set[asyncio.Future[None]] = set()
-        self._waiters: list[tuple[Until, asyncio.Future[None]]] = []
+        self._waiters: list[tuple[Condition, asyncio.Future[None]]] = []
 
     async def hang(self, seconds: float | None) -> None:
         """Wait for so many seconds (None: without end), or until the next release."""
@@ -48,10 +38,10 @@ class Waiting:
             if not future.done():
                 future.set_result(None)
 
-    async def until(self, until: Until, timeout_s: float) -> bool:
+    async def until(self, condition: Condition, timeout_s: float) -> bool:
         """Whether it was reached in time."""
         future = asyncio.get_running_loop().create_future()
-        self._waiters.append((until, future))
+        self._waiters.append((condition, future))
         self.look()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(future, timeout_s)
@@ -60,19 +50,10 @@ class Waiting:
 
     def look(self) -> None:
         """Something has changed: tell whoever has waited for it."""
-        for until, future in self._waiters:
-            if self._is_reached(until) and not future.done():
+        for condition, future in self._waiters:
+            if not future.done() and condition(self._stats):
                 future.set_result(None)
 
     def _count(self) -> None:
         self._stats.hanging = len(self._hanging)
         self.look()
-
-    def _is_reached(self, until: Until) -> bool:
-        stats = self._stats
-        return (
-            stats.requests >= until.requests
-            and stats.answered >= until.answered
-            and stats.hanging >= until.hanging
-            and stats.in_flight >= until.in_flight
-        )
