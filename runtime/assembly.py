@@ -115,8 +115,7 @@ class Assembly:
         then(self._show_the_last, journal)
         timers = Timers(clock)
         gates = Gates(store, journal, clock, timers, config.claude.max_concurrency)
-        prices = directory / "prices.toml" if directory else None
-        self.claude = claude = ClaudeRoom(config.claude, prices, gates, random.random)
+        self.claude = claude = ClaudeRoom(config.claude, directory, gates, random.random)
         self.engine = engine = Engine(
             store=store,
             journal=journal,

@@ -33,7 +33,7 @@ from fleetlog.runtime.brains.conversation import (
 from fleetlog.runtime.brains.guard import Verdict
 from fleetlog.runtime.brains.model_calls import ModelCalls
 from fleetlog.runtime.brains.provider import ModelReply, TooLong
-from fleetlog.runtime.brains.toolbelt import Toolbelt
+from fleetlog.runtime.brains.toolbelt import Surroundings, Toolbelt
 from fleetlog.runtime.tools.tool import Tool, ToolOutput
 
 __all__ = ["ClaudeBrain", "Words"]
@@ -66,9 +66,9 @@ class ClaudeBrain:
         self,
         calls: ModelCalls,
         words: Callable[[str, str | None], Words],
-        outside: Callable[[Context], tuple[Tool, ...]],
+        around: Callable[[Context], Surroundings],
     ) -> None:
-        self.calls, self.words, self.outside = calls, words, outside
+        self.calls, self.words, self.around = calls, words, around
 
     def __call__(self, ctx: Context) -> None:
         """Go on where the agent is. Ends only by a wait, a stop or an error."""
@@ -81,7 +81,7 @@ class _Session:
     def __init__(self, brain: ClaudeBrain, ctx: Context) -> None:
         self._calls, self._ctx = brain.calls, ctx
         self._words = brain.words(ctx.spec.agent, ctx.workspace)
-        self._belt = Toolbelt(ctx.spec, ctx.workspace, self._words.tools, lambda: brain.outside(ctx))
+        self._belt = Toolbelt(ctx.spec, ctx.workspace, self._words.tools, brain.around(ctx))
         self._talk = Conversation()
         self._is_too_long = self._was_shortened = False
 

@@ -21,6 +21,8 @@ from fleetlog.runtime.tools.tool import Tool
 
 if TYPE_CHECKING:
     from fleetlog.runtime.brains.claude import ClaudeBrain, Words
+    from fleetlog.runtime.brains.toolbelt import Surroundings
+    from fleetlog.runtime.tools.sandbox import NoSandbox, Sandbox
 
 __all__ = ["ClaudeRoom"]
 
@@ -33,11 +35,12 @@ class ClaudeRoom:
     """One runtime's. Any thread."""
 
     def __init__(
-        self, settings: ClaudeSettings, prices: Path | None, gates: Gates, jitter: Callable[[], float]
+        self, settings: ClaudeSettings, directory: Path | None, gates: Gates, jitter: Callable[[], float]
     ) -> None:
-        self._settings, self._prices, self._jitter = settings, prices, jitter
+        self._settings, self._directory, self._jitter = settings, directory, jitter
         self.gates, self.drafts, self.servers = gates, Drafts(), McpServers()
-        self._lock = threading.Lock()  # guards _brain and _catalogs
+        self._lock = threading.Lock()  # guards all below
+        self._sandbox: Sandbox | NoSandbox | None = None
         self._catalogs: dict[str | None, tuple[float, Catalog]] = {}
         self._brain: ClaudeBrain | None = None
 
@@ -54,9 +57,9 @@ class ClaudeRoom:
         from fleetlog.runtime.brains.prices import Prices
         from fleetlog.runtime.brains.provider import Provider
 
-        prices = Prices.load(self._prices)
+        prices = Prices.load(self._directory / "prices.toml" if self._directory else None)
         calls = ModelCalls(Provider(self._settings), self.gates, prices, self.drafts, self._jitter)
-        return ClaudeBrain(calls, self._words, self._outside)
+        return ClaudeBrain(calls, self._words, self._around)
 
     def catalog(self, workspace: str | None) -> Catalog:
         """The agent definitions for a workspace; read again when those last read are a minute old."""
@@ -81,6 +84,20 @@ class ClaudeRoom:
             logger.warning("action=definition_gone error=%s", error)
             return Words()
         return Words(found.prompt, found.model, found.tools)
+
+    def _around(self, ctx: Context) -> "Surroundings":
+        from fleetlog.runtime.brains.toolbelt import Surroundings
+
+        hidden = (".fleetlog", *([str(self._directory)] if self._directory else []))
+        return Surroundings(hidden, self._found_sandbox, lambda: self._outside(ctx))
+
+    def _found_sandbox(self) -> "Sandbox | NoSandbox":
+        from fleetlog.runtime.tools.sandbox import find_sandbox
+
+        with self._lock:
+            if self._sandbox is None:
+                self._sandbox = find_sandbox()
+            return self._sandbox
 
     def _outside(self, ctx: Context) -> tuple[Tool, ...]:
         """The tools of the agent's outside servers, in the order of its spec."""

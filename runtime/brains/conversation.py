@@ -219,6 +219,8 @@ class Conversation:
         if record.state in ("doubted", "started"):
             verify = self.briefing.verify.get(call.name, "") if self.briefing else ""
             self._result(call, _DOUBTED.format(verify=verify or "Find out before you go on."), is_error=True)
+        elif record.state == "abandoned":
+            self._result(call, f"This wait could never end: {record.error}", is_error=True)
         elif record.state == "failed":
             self._result(call, f"{record.error_type}: {record.error}", is_error=True)
         elif call.name == "ask_peer":

@@ -100,7 +100,7 @@ def _words(text: str) -> set[str]:
 
 
 def _score(definition: AgentDefinition, words: set[str]) -> int:
-    """A word in the name counts most, then in the skills, then in the description."""
-    name, skills = _words(definition.name), _words(" ".join(definition.skills))
-    about = _words(definition.description)
-    return sum(4 * (word in name) + 2 * (word in skills) + (word in about) for word in words)
+    """A word (or the beginning of one) in the name counts most, then in the skills, then in the description."""
+    places = ((4, definition.name), (2, " ".join(definition.skills)), (1, definition.description))
+    found = [(weight, _words(text)) for weight, text in places]
+    return sum(weight for word in words for weight, there in found if any(known.startswith(word) for known in there))
