@@ -12,6 +12,7 @@ from contextlib import ExitStack, contextmanager
 from types import FrameType
 
 from msgspec import Struct
+from msgspec.structs import replace
 from rich.console import Group
 from rich.live import Live
 from rich.spinner import Spinner
@@ -106,6 +107,7 @@ class _Watching:
         self._fleets: tuple[FleetStatus, ...] = ()
         self._looked, self._look_took_s = 0.0, 0.0
         self._spinner = Spinner("dots")
+        self._last_steps: dict[str, str] = {}
 
     def pulse(self) -> bool:
         """Look once, for a moment; True when all is over and told."""
@@ -129,6 +131,8 @@ class _Watching:
         self._look_took_s = self._looked - started
 
     def _tell(self, entries: Sequence[TimelineEntry]) -> None:
+        steps = [entry for entry in entries if entry.what in ("step.started", "step.completed")]
+        self._last_steps.update((entry.agent_id, entry.summary) for entry in steps)
         self._messages += sum(entry.what == "message.delivered" for entry in entries)
         progress = {} if self.live else {"agent.progress_reported": ":"}
         told = [entry for entry in entries if entry.what in _TOLD or entry.what in progress]
@@ -147,13 +151,21 @@ class _Watching:
                 (f"  {status.fleet.id}  {counted(self._messages, 'message')}  {self._elapsed()}", "dim"),
             )
             self._spinner.update(text=heading)
-            parts += [Text(), self._spinner, agents_table(_worth_a_row(status.agents, self._screen.err.height))]
+            agents = [self._with_draft(agent) for agent in _worth_a_row(status.agents, self._screen.err.height)]
+            parts += [Text(), self._spinner, agents_table(agents)]
             left_out = len(status.agents) - len(_worth_a_row(status.agents, self._screen.err.height))
             if left_out:
                 counts = Counter(agent.status for agent in status.agents)
                 said = ", ".join(f"{count:,} {state}" for state, count in sorted(counts.items()))
                 parts.append(Text(f"{len(status.agents):,} agents: {said}", style="dim"))
         return Group(*parts)  # type: ignore[arg-type]  # a list of renderables
+
+    def _with_draft(self, agent: AgentRow) -> AgentRow:
+        """The row of an agent that a model drives, with what the model is writing, or what it did last."""
+        if agent.brain != "claude" or agent.progress:
+            return agent
+        draft = " ".join(self._runtime.drafts().get(agent.id, "").split())
+        return replace(agent, progress=draft[-200:] or self._last_steps.get(agent.id, ""))
 
     def _elapsed(self) -> str:
         return duration(time.monotonic() - self._began)
