@@ -20,7 +20,17 @@ from fleetlog.domain.values import agent_name_of
 from fleetlog.runtime.definitions.definition import AgentDefinition, Problem
 from fleetlog.runtime.rows import AgentRow, DoubtRow, FleetRow, HelpRow, InboxMessage, ResultRow, TimelineEntry
 
-__all__ = ["STYLES", "Screen", "agents_table", "clock_time", "counted", "duration", "plain", "report_of"]
+__all__ = [
+    "STYLES",
+    "Screen",
+    "agents_table",
+    "clock_time",
+    "counted",
+    "duration",
+    "plain",
+    "report_of",
+    "without_call",
+]
 
 STYLES = {
     "pending": "dim",
@@ -228,13 +238,19 @@ def _doing(agent: AgentRow) -> str:
     if agent.status in ("failed", "timed_out", "cancelled"):
         said = agent.error
     elif agent.waiting_for and agent.status != "complete":
-        said = f"waits for {_shortly(agent.waiting_for)}" + (f" ({agent.error})" if agent.error else "")
+        said = f"waits for {_shortly(without_call(agent.waiting_for))}" + (f" ({agent.error})" if agent.error else "")
     else:
         said = agent.progress
     again = (
         f"resumed {agent.resumptions} times; " if agent.resumptions > 1 else "resumed; " if agent.resumptions else ""
     )
     return _one_line(again + said)
+
+
+def without_call(step: str) -> str:
+    """A step's name without the id of the model's call it answers."""
+    name = step.partition(" toolu_")[0]
+    return "a message" if name == "wait_for_messages" else name
 
 
 def _shortly(waiting_for: str) -> str:

@@ -19,7 +19,7 @@ from rich.spinner import Spinner
 from rich.text import Text
 
 from fleetlog.domain.values import AGENT_ENDED, FLEET_ENDED, agent_name_of
-from fleetlog.runtime.console import STYLES, Screen, agents_table, counted, duration, plain
+from fleetlog.runtime.console import STYLES, Screen, agents_table, counted, duration, plain, without_call
 from fleetlog.runtime.host import Runtime
 from fleetlog.runtime.replies import FleetStatus
 from fleetlog.runtime.rows import AgentRow, TimelineEntry
@@ -162,10 +162,11 @@ class _Watching:
 
     def _with_draft(self, agent: AgentRow) -> AgentRow:
         """The row of an agent that a model drives, with what the model is writing, or what it did last."""
-        if agent.brain != "claude" or agent.progress:
+        if agent.brain != "claude" or agent.progress or agent.status in AGENT_ENDED:
             return agent
         draft = " ".join(self._runtime.drafts().get(agent.id, "").split())
-        return replace(agent, progress=draft[-200:] or self._last_steps.get(agent.id, ""))
+        last = without_call(self._last_steps.get(agent.id, ""))
+        return replace(agent, progress=draft[-100:] or last)
 
     def _elapsed(self) -> str:
         return duration(time.monotonic() - self._began)
