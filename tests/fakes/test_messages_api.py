@@ -263,7 +263,7 @@ def test_a_hundred_streams_run_at_once(messages_api: FakeMessagesApi) -> None:
 
 def test_the_fixtures_fail_a_test_whose_client_breaks_a_rule() -> None:
     with (
-        pytest.raises(AssertionError, match="1 requests broke rules of the API: .*at least one message"),
+        pytest.raises(AssertionError, match=r"1 requests broke rules of the API: .*at least one message"),
         checked(FakeMessagesApi()) as api,
         anthropic.Anthropic(base_url=api.url, api_key=api.api_key, max_retries=0) as client,
         pytest.raises(anthropic.BadRequestError),

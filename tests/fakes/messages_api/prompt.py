@@ -89,16 +89,33 @@ def _read_head(body: Json) -> _Head:
 
 
 def _read(state: "hashlib.blake2b", block: Json) -> int:
-    """Add a block, without its marker; gives its tokens."""
+    """Add a block, without its markers; gives its tokens."""
+    bare = _bare(block)
+    state.update(json_bytes(bare))
+    return block_tokens(bare)
+
+
+def _bare(block: Json) -> Json:
+    if _inner(block):
+        block = {**block, "content": [_bare(inner) for inner in block["content"]]}
     if "cache_control" in block:
-        block = {key: value for key, value in block.items() if key != "cache_control"}
-    state.update(json_bytes(block))
-    return block_tokens(block)
+        return {key: value for key, value in block.items() if key != "cache_control"}
+    return block
 
 
 def _ttl(block: Json) -> str | None:
+    """The life of the block's marker, or of one within a tool result."""
     marker = block.get("cache_control")
-    return marker.get("ttl", "5m") if marker else None
+    if marker:
+        life: str = marker.get("ttl", "5m")
+        return life
+    return next(filter(None, map(_ttl, _inner(block))), None)
+
+
+def _inner(block: Json) -> list[Json]:
+    """The blocks within a tool result."""
+    content = block["content"] if block.get("type") == "tool_result" and "content" in block else ()
+    return content if isinstance(content, list) else []
 
 
 def _with_top_marker(body: Json, positions: list[Position]) -> list[Position]:

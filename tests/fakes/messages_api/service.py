@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from tests.fakes.messages_api.checks import check_request
+from tests.fakes.messages_api.checks import check_markers, check_request
 from tests.fakes.messages_api.delivery import Answer, deliver, send_at_once
 from tests.fakes.messages_api.faults import Fault, Refuse, Rules, Slow, retry_header
 from tests.fakes.messages_api.limits import Limits
@@ -125,6 +125,7 @@ class Service:
         self._check_rate(call)
         model = check_request(body, self.settings, counting=False)
         prompt = self._prompts.read(body)
+        check_markers(prompt)
         request = ParsedRequest(body, prompt.digest)
         call.script, call.digest, call.turn = request.script, request.digest, request.turn
         pace, fault = self._met(call)
@@ -145,7 +146,9 @@ class Service:
         body = self._body(call, http)
         check_request(body, self.settings, counting=True)
         self._met(call)
-        self._send(connection, call, {"input_tokens": self._prompts.read(body).tokens}, request_id)
+        prompt = self._prompts.read(body)
+        check_markers(prompt)
+        self._send(connection, call, {"input_tokens": prompt.tokens}, request_id)
 
     def _models(self, connection: Connection, call: Call, name: str, request_id: str) -> None:
         self._met(call)
