@@ -16,6 +16,7 @@ __all__ = ["Plan", "asking", "asking_in_short", "compacted", "estimated_tokens",
 _BYTES_A_TOKEN = 3.5
 """Of English text and code, on average; only used to choose how much of the end is kept."""
 _KEPT_SHARE = 0.15
+_LAST_SHARE = 0.5
 
 INSTRUCTION = (
     "Your context is nearly full. Write a summary of everything so far that will replace it: you will go on with this "
@@ -40,12 +41,13 @@ def estimated_tokens(part: object) -> int:
 
 
 def plan(messages: Sequence[Mapping[str, Any]], tokens_before: int) -> Plan:
-    """Keep the last messages that make up a small share of the context, beginning with one of the agent's."""
-    room = tokens_before * _KEPT_SHARE
+    """Keep the last messages that make up a small share of the context, beginning with one of the agent's; and in any
+    case what the agent did last and what came of it, which it has not seen, unless that is most of the context."""
     first_kept, kept = len(messages), 0
     for place in range(len(messages) - 1, 0, -1):
         kept += estimated_tokens(messages[place])
-        if kept > room:
+        share = _KEPT_SHARE if first_kept < len(messages) else _LAST_SHARE
+        if kept > tokens_before * share:
             break
         if messages[place]["role"] == "assistant":
             first_kept = place
