@@ -7,7 +7,17 @@ from typing import assert_never
 import msgspec
 
 from fleetlog.domain import events as e
-from fleetlog.domain.values import AGENT_ENDED, AgentSpec, DeliveryState, Effect, Message, Now, Stored
+from fleetlog.domain.values import (
+    AGENT_ENDED,
+    AgentSpec,
+    Budget,
+    DeliveryState,
+    Effect,
+    Message,
+    Now,
+    Stored,
+    Usage,
+)
 
 __all__ = ["AgentState", "StepRecord", "help_name", "matches"]
 
@@ -30,6 +40,8 @@ class AgentState:
 
     __slots__ = (
         "attempt",
+        "budget",
+        "calls",
         "deliveries",
         "fleet_id",
         "goal",
@@ -38,14 +50,18 @@ class AgentState:
         "interruptions",
         "item",
         "name",
+        "open_call",
         "open_questions",
         "output",
+        "pause",
         "progress_reports",
         "reasons",
         "rejections",
         "retry_uptime_s",
         "returned",
         "spec",
+        "spent",
+        "started_uptime_s",
         "status",
         "steps",
         "unread",
@@ -76,6 +92,14 @@ class AgentState:
         self.output: Stored | None = None
         self.reasons: tuple[str, ...] = ()
         self.returned = False
+        self.pause: e.AgentPaused | None = None
+        self.budget: Budget | None = None
+        self.started_uptime_s: float | None = None
+        self.spent = Usage()
+        """By all paid calls that are over; one that was cut off counts with its bound."""
+        self.calls = 0
+        """How many paid calls are over."""
+        self.open_call: e.CallStarted | None = None
 
     # --- questions ---------------------------------------------------------------------------
 
@@ -99,7 +123,7 @@ class AgentState:
 
     def is_due(self, now: Now) -> bool:
         """The brain would get further if it were called now."""
-        if not self.can_run:
+        if not self.can_run or self.pause is not None:
             return False
         if self.retry_uptime_s is not None:
             return now.uptime_s >= self.retry_uptime_s
@@ -132,6 +156,8 @@ class AgentState:
             case e.StepCompleted():
                 record = StepRecord(event.name, event.effect, "completed", value=event.value)
                 self._record(event.index, record)
+                if event.usage is not None:
+                    self._settle_call(event.usage)
             case e.MessageSeen():
                 self._see(event)
             case e.MessageSent():
@@ -160,8 +186,44 @@ class AgentState:
                     self._record(event.index, StepRecord(help_name(event), "idempotent", "completed"))
             case e.HelpAnswered():
                 self.help_requests[event.help_id] = True
+            case (
+                e.CallStarted()
+                | e.CallReleased()
+                | e.CallLost()
+                | e.AgentPaused()
+                | e.AgentUnpaused()
+                | e.AgentBudgetSet()
+            ):
+                self._evolve_spending(event)
             case _:
                 self._evolve_life(event)
+
+    def _evolve_spending(
+        self,
+        event: e.CallStarted | e.CallReleased | e.CallLost | e.AgentPaused | e.AgentUnpaused | e.AgentBudgetSet,
+    ) -> None:
+        """None of these is a step: a brain that dies in its paid calls is still seen to get no further."""
+        match event:
+            case e.CallStarted():
+                self.open_call = event
+                self._run_on()
+            case e.CallReleased():
+                self._settle_call(Usage())
+            case e.CallLost():
+                self._settle_call(event.counted)
+            case e.AgentPaused():
+                self.pause = event
+            case e.AgentUnpaused():
+                self.pause = None
+            case e.AgentBudgetSet():
+                self.budget = event.budget
+            case _:
+                assert_never(event)
+
+    def _settle_call(self, usage: Usage) -> None:
+        self.spent = self.spent.plus(usage)
+        self.calls += 1
+        self.open_call = None
 
     def _evolve_life(
         self,
@@ -181,9 +243,9 @@ class AgentState:
             case e.AgentSpawned():
                 self.spec, self.fleet_id, self.name = event.spec, event.fleet_id, event.name
                 self.goal, self.workspace, self.item = event.goal, event.workspace, event.item
-                self.status = "pending"
+                self.status, self.budget = "pending", event.spec.budget
             case e.AgentStarted():
-                self.status = "running"
+                self.status, self.started_uptime_s = "running", event.uptime_s
             case e.AgentResumed():
                 self.interruptions, self.retry_uptime_s = event.interruptions, None
                 self._run_on()
@@ -196,7 +258,8 @@ class AgentState:
                 self._record(event.index, StepRecord("submit_result", "idempotent", "completed"))
                 self.status, self.output, self.returned = "complete", event.output, event.returned
             case e.AgentReturned():
-                self.returned, self.wait, self.retry_uptime_s = True, None, None
+                self.returned = True
+                self._stop_running()
             case e.AgentResultRejected():
                 self.rejections += 1
                 record = StepRecord("submit_result", "idempotent", "rejected", reasons=event.reasons)
@@ -257,9 +320,16 @@ class AgentState:
             self.status = "waiting"
 
     def _end(self, status: str, reason: str = "") -> None:
-        self.status, self.wait, self.retry_uptime_s = status, None, None
+        self.status = status
+        self._stop_running()
         if reason:
             self.reasons = (*self.reasons, reason)
+
+    def _stop_running(self) -> None:
+        """Nothing of it goes on; a paid call that is still under way counts with its bound."""
+        self.wait = self.retry_uptime_s = None
+        if self.open_call is not None:
+            self._settle_call(self.open_call.bound)
 
 
 def matches(wait: e.AgentSuspended, message: Message) -> bool:
