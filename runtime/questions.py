@@ -10,7 +10,7 @@ from fleetlog.domain.errors import RuntimeClosed
 from fleetlog.domain.values import AGENT_ENDED, FLEET_ENDED
 from fleetlog.runtime.assembly import Assembly
 from fleetlog.runtime.audit import Verdict, verify
-from fleetlog.runtime.replies import AgentList, FleetList, FleetStatus, HelpList, InboxReply, Results
+from fleetlog.runtime.replies import AgentList, FleetList, FleetStatus, HelpList, InboxReply, Results, Spend
 from fleetlog.runtime.rows import DoubtRow, FleetRow, TimelineEntry
 
 __all__ = ["Questions"]
@@ -47,6 +47,20 @@ class Questions:
         position = self._catch_up()
         self._parts.queries.fleet(fleet_id)
         return AgentList(tuple(self._parts.queries.agents(fleet_id)), position)
+
+    def spend(self, fleet_id: str) -> Spend:
+        """What a fleet has spent, by agent and by call, and what is set aside; raises `NotFound`."""
+        position, queries = self._catch_up(), self._parts.queries
+        fleet = queries.fleet(fleet_id)
+        return Spend(
+            fleet_id,
+            fleet.spent,
+            queries.reserved(fleet_id),
+            fleet.budget,
+            queries.spent_by_agent(fleet_id),
+            tuple(queries.paid_calls(fleet_id)),
+            position,
+        )
 
     def collect_results(self, fleet_id: str, wait_s: float = 0.0) -> Results:
         """How the fleet's agents have ended. Waits up to `wait_s` seconds until the fleet ends (a fleet that

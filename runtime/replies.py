@@ -4,7 +4,8 @@ change committed, or up to where a query's answer has seen the log.
 
 import msgspec
 
-from fleetlog.runtime.rows import AgentRow, FleetRow, HelpRow, InboxMessage, ResultRow
+from fleetlog.domain.values import Budget, Usage
+from fleetlog.runtime.rows import AgentRow, CallRow, FleetRow, HelpRow, InboxMessage, ResultRow
 
 __all__ = [
     "AckReply",
@@ -18,6 +19,7 @@ __all__ = [
     "Results",
     "SendReply",
     "SpawnReply",
+    "Spend",
 ]
 
 
@@ -109,4 +111,17 @@ class HelpList(msgspec.Struct, frozen=True):
     """Requests for help, oldest first."""
 
     requests: tuple[HelpRow, ...]
+    position: int
+
+
+class Spend(msgspec.Struct, frozen=True):
+    """What a fleet has spent: altogether, by agent's name, and call by call, oldest first. `reserved` is set aside for
+    calls that are on their way."""
+
+    fleet_id: str
+    spent: Usage
+    reserved: Usage
+    budget: Budget | None
+    agents: dict[str, Usage]
+    calls: tuple[CallRow, ...]
     position: int

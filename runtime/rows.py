@@ -4,11 +4,14 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["AgentRow", "DoubtRow", "FleetRow", "HelpRow", "InboxMessage", "ResultRow", "TimelineEntry"]
+from fleetlog.domain.values import Budget, Usage
+
+__all__ = ["AgentRow", "CallRow", "DoubtRow", "FleetRow", "HelpRow", "InboxMessage", "ResultRow", "TimelineEntry"]
 
 
 class FleetRow(msgspec.Struct, frozen=True):
-    """A fleet. Times are UTC epoch milliseconds. `agents` counts its agents by status."""
+    """A fleet. Times are UTC epoch milliseconds. `agents` counts its agents by status; `spent` is what their paid calls
+    have used, `pause_reason` why it is paused, if it is."""
 
     id: str
     name: str
@@ -24,6 +27,9 @@ class FleetRow(msgspec.Struct, frozen=True):
     archived: bool
     agent_count: int
     agents: dict[str, int]
+    spent: Usage = Usage()
+    budget: Budget | None = None
+    pause_reason: str = ""
 
 
 class AgentRow(msgspec.Struct, frozen=True):
@@ -48,6 +54,24 @@ class AgentRow(msgspec.Struct, frozen=True):
     progress: str
     fraction: float | None
     waiting_for: str
+    spent: Usage = Usage()
+    budget: Budget | None = None
+    pause_reason: str = ""
+
+
+class CallRow(msgspec.Struct, frozen=True):
+    """A paid call: `open` (with the most it can use), `completed`, `released` (it cost nothing) or `lost` (cut off:
+    counted with what is known, or with the most it can have used)."""
+
+    agent_id: str
+    name: str
+    number: int
+    step: int
+    step_name: str
+    state: str
+    usage: Usage
+    started_at: int
+    ended_at: int | None
 
 
 class InboxMessage(msgspec.Struct, frozen=True):
