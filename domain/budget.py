@@ -6,7 +6,7 @@ from fleetlog.domain import checks
 from fleetlog.domain.errors import InvalidArgument
 from fleetlog.domain.values import Budget, Usage
 
-__all__ = ["check_budget", "nusd", "shortage", "usd"]
+__all__ = ["budget_text", "check_budget", "nusd", "shortage", "usd"]
 
 NUSD_PER_USD = 1_000_000_000
 
@@ -29,10 +29,23 @@ def usd(cost_nusd: int) -> str:
     return f"${whole}.{places}"
 
 
+def budget_text(budget: Budget | None) -> str:
+    """A budget's limits for people."""
+    if budget is None:
+        return "no limit"
+    limits = [
+        usd(budget.cost_nusd) if budget.cost_nusd is not None else "",
+        f"{budget.tokens} tokens" if budget.tokens is not None else "",
+        f"{budget.turns} turns" if budget.turns is not None else "",
+        f"{budget.wall_s:g} s" if budget.wall_s is not None else "",
+    ]
+    return ", ".join(filter(None, limits)) or "no limit"
+
+
 def check_budget(field: str, budget: Budget) -> Budget:
     """Refuses limits that are no numbers of the right kind; zero means: nothing at all."""
-    for name in ("tokens", "cost_nusd", "turns"):
-        limit: object = getattr(budget, name)
+    limits = (("tokens", budget.tokens), ("cost_nusd", budget.cost_nusd), ("turns", budget.turns))
+    for name, limit in limits:
         if limit is not None:
             checks.integer(f"{field}.{name}", limit, at_least=0)
     if budget.wall_s is not None:

@@ -17,6 +17,10 @@ _STEP = (
     "UPDATE agents SET steps=?, waiting_for='', status=CASE status WHEN 'waiting' THEN 'running'"
     " ELSE status END WHERE agent_id=?"
 )
+_CALL = (
+    "UPDATE agents SET waiting_for='', status=CASE status WHEN 'waiting' THEN 'running' ELSE status END"
+    " WHERE agent_id=?"
+)
 _WAIT = (
     "UPDATE agents SET waiting_for=?, status=CASE status WHEN 'complete' THEN status ELSE 'waiting' END"
     " WHERE agent_id=?"
@@ -67,7 +71,7 @@ class Agents:
             ),
             e.StepDoubtResolved: lambda r, rows: rows.add(_RUN_ON, r.stream_id),
             e.HelpRequested: self._help_requested,
-            e.CallStarted: lambda r, rows: rows.add(_RUN_ON, r.stream_id),
+            e.CallStarted: lambda r, rows: rows.add(_CALL, r.stream_id),
             e.AgentPaused: lambda r, rows: rows.add(_PAUSE, r.event.kind, r.event.reason, r.stream_id),
             e.AgentUnpaused: lambda r, rows: rows.add(_PAUSE, "", "", r.stream_id),
             e.AgentBudgetSet: lambda r, rows: rows.add(
