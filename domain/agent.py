@@ -8,16 +8,18 @@ import msgspec
 
 from fleetlog.domain import commands as c
 from fleetlog.domain import events as e
+from fleetlog.domain import people
 from fleetlog.domain.agent_spending import AgentSpending
 from fleetlog.domain.agent_state import StepRecord, matches
 from fleetlog.domain.errors import NotAllowed, NotFound
-from fleetlog.domain.values import AGENT_ENDED, AgentSpec, Message, Now
+from fleetlog.domain.values import AGENT_ENDED, OPERATOR, AgentSpec, Message, Now, stamp_of
 
 __all__ = ["Agent", "StepRecord", "backoff_s", "matches"]
 
 _DEAF = AGENT_ENDED - {"complete"}
 BACKOFF_BASE_S = 1.0
 BACKOFF_MAX_S = 300.0
+MAX_ABANDONED_WAITS = 3
 
 
 def backoff_s(attempt: int, jitter: float) -> float:
@@ -36,6 +38,10 @@ class Agent(AgentSpending):
         """The events the command leads to, none when it changes nothing; or raises `Refused`."""
         if self.spec is None:
             raise NotFound(f"No such agent: {self.id}")
+        events = self._decide(self.spec, command, now)
+        return people.closing_tickets(self, events) if self.tickets else events
+
+    def _decide(self, spec: AgentSpec, command: c.AgentCommand, now: Now) -> list[e.AgentEvent]:
         match command:
             case c.DeliverMessage():
                 return self._deliver(command.message)
@@ -55,21 +61,27 @@ class Agent(AgentSpending):
             case c.AcknowledgeMessage():
                 return self._acknowledge(command.message_id)
             case c.BeginRun():
-                return self._begin(self.spec, command, now)
+                return self._begin(spec, command, now)
             case c.SubmitResult():
-                return self._submit(self.spec, command)
+                return self._submit(spec, command)
             case c.FinishRun():
                 return [e.AgentReturned()] if self.status == "complete" and not self.returned else []
             case c.FailRun():
-                return self._fail_run(self.spec, command, now)
+                return self._fail_run(spec, command, now)
             case c.SuspendInDoubt():
                 return self._suspend_in_doubt(command.index)
             case c.ReportProgress():
                 return self._report_progress(command)
             case c.RequestHelp():
-                return self._request_help(command)
-            case c.AnswerHelp():
-                return self._answer_help(command)
+                return self._request_help(spec, command, now)
+            case c.AnswerHelp() | c.DecideApproval():
+                return people.answer(self, command)
+            case c.CancelHelp():
+                return people.cancel(self, command)
+            case c.AgeTickets():
+                return people.age(self, now)
+            case c.AbandonWait():
+                return self._abandon_wait(command)
             case c.ResolveDoubt():
                 return self._resolve_doubt(command)
             case c.ExpireWait():
@@ -211,29 +223,29 @@ class Agent(AgentSpending):
             return []
         return [e.ProgressReported(command.text, command.fraction)]
 
-    def _request_help(self, command: c.RequestHelp) -> list[e.AgentEvent]:
-        if command.help_id in self.help_requests:
+    def _request_help(self, spec: AgentSpec, command: c.RequestHelp, now: Now) -> list[e.AgentEvent]:
+        if command.help_id in self.tickets:
             return []
         if not self.can_run:
             raise NotAllowed(f"Agent {self.id} is {self.status}: nobody would use the answer")
         if command.index >= 0:
             self._expect(command.index)
-        return [
-            e.HelpRequested(command.help_id, command.blocker, command.attempted, command.deadline_ms, command.index)
-        ]
+        return [people.requested(spec.help_policy, command, now)]
 
-    def _answer_help(self, command: c.AnswerHelp) -> list[e.AgentEvent]:
-        if command.help_id not in self.help_requests:
-            raise NotFound(f"No such help request: {command.help_id}")
-        if self.help_requests[command.help_id]:
-            raise NotAllowed(f"Help request {command.help_id} has been answered already")
-        answered = e.HelpAnswered(command.help_id, command.answer, command.by)
-        if not self.is_reachable:
-            return [answered]
-        message = Message(
-            f"{command.help_id}-answer", command.by, "result", command.answer, correlation_id=command.help_id
-        )
-        return [answered, e.MessageDelivered(message)]
+    def _abandon_wait(self, command: c.AbandonWait) -> list[e.AgentEvent]:
+        """Its wait is over without a message, if it still is what was found stuck; too often, and so is the agent."""
+        waiting = self.waiting
+        if waiting is None or waiting.index != command.index:
+            return []
+        if self.abandoned_waits >= MAX_ABANDONED_WAITS:
+            reason = f"it waited {self.abandoned_waits + 1} times for what can never come: {command.reason}"
+            return [e.AgentFailed((*self.reasons, reason))]
+        alert_id = f"stuck-{stamp_of(self.id)}-{self.name}-{waiting.index}-{self.abandoned_waits + 1}"
+        said = msgspec.json.encode({"severity": "high", "text": command.reason}).decode()
+        return [
+            e.MessageDelivered(Message(alert_id, OPERATOR, "alert", said)),
+            e.WaitAbandoned(waiting.index, waiting.what, command.reason),
+        ]
 
     def _cancel(self, reason: str) -> list[e.AgentEvent]:
         if self.has_ended:

@@ -7,23 +7,29 @@ from typing import assert_never
 import msgspec
 
 from fleetlog.domain import events as e
+from fleetlog.domain.tickets import Ticket
 from fleetlog.domain.values import (
     AGENT_ENDED,
+    OPERATOR,
     AgentSpec,
     Budget,
     DeliveryState,
     Effect,
+    HelpPolicy,
     Message,
     Now,
     Stored,
     Usage,
+    Waiting,
+    agent_name_of,
 )
 
 __all__ = ["AgentState", "StepRecord", "help_name", "matches"]
 
 
 class StepRecord(msgspec.Struct, frozen=True, gc=False):
-    """What is recorded of one step. `state` is started, completed, failed, doubted or rejected."""
+    """What is recorded of one step. `state` is started, completed, failed, doubted, rejected or
+    abandoned (a wait that could never end)."""
 
     name: str
     effect: Effect
@@ -39,13 +45,14 @@ class AgentState:
     """One agent's state; a fresh one does not exist until `agent.spawned` is folded."""
 
     __slots__ = (
+        "abandoned_waits",
+        "asks_operator",
         "attempt",
         "budget",
         "calls",
         "deliveries",
         "fleet_id",
         "goal",
-        "help_requests",
         "id",
         "interruptions",
         "item",
@@ -64,6 +71,7 @@ class AgentState:
         "started_uptime_s",
         "status",
         "steps",
+        "tickets",
         "unread",
         "wait",
         "workspace",
@@ -86,7 +94,10 @@ class AgentState:
         self.unread: dict[str, Message] = {}
         self.deliveries: dict[str, DeliveryState] = {}
         self.open_questions: dict[str, str] = {}
-        self.help_requests: dict[str, bool] = {}
+        self.tickets: dict[str, Ticket] = {}
+        self.asks_operator = False
+        """It has told the operator something, by itself, and not heard of it since: a person may answer."""
+        self.abandoned_waits = 0
         self.wait: e.AgentSuspended | None = None
         self.retry_uptime_s: float | None = None
         self.output: Stored | None = None
@@ -134,6 +145,43 @@ class AgentState:
             return False
         return any(matches(wait, message) for message in self.unread.values())
 
+    @property
+    def open_tickets(self) -> list[tuple[str, Ticket]]:
+        """(help id, ticket) of what people are asked and have not answered."""
+        return [(help_id, ticket) for help_id, ticket in self.tickets.items() if ticket.is_open]
+
+    @property
+    def tickets_due_ms(self) -> int | None:
+        """When the next reminder, escalation or expiry is due, UTC epoch milliseconds."""
+        due = (ticket.due_ms for ticket in self.tickets.values())
+        return min((moment for moment in due if moment is not None), default=None)
+
+    @property
+    def stillness(self) -> str:
+        """`waiting`: it waits for a peer's message, and nothing but one will ever move it. `idle`: it has completed,
+        and only takes questions, or none any more. Empty: it works, or time or a person may move it."""
+        if self.returned:
+            return "idle"
+        wait = self.wait
+        if self.pause is not None or wait is None or self.retry_uptime_s is not None:
+            return ""
+        if wait.until_uptime_s is not None or wait.doubt:
+            return ""
+        if wait.sender == OPERATOR or self.asks_operator or self.open_tickets or not self.spec or not self.spec.brain:
+            return ""
+        if any(matches(wait, message) for message in self.unread.values()):
+            return ""
+        return {"waiting": "waiting", "complete": "idle"}.get(self.status, "")
+
+    @property
+    def waiting(self) -> Waiting | None:
+        """What it waits for, if that is a peer's message and for ever."""
+        wait = self.wait
+        if wait is None or self.stillness != "waiting":
+            return None
+        asked = wait.name.removeprefix("answer from ") if wait.name.startswith("answer from ") else wait.sender
+        return Waiting(self.name, wait.index, wait.name, agent_name_of(asked))
+
     def unanswered(self) -> list[tuple[str, str]]:
         """(message id, sender) of the questions nobody will answer any more."""
         return [] if self.can_run or self._is_mailbox else list(self.open_questions.items())
@@ -161,6 +209,7 @@ class AgentState:
             case e.MessageSeen():
                 self._see(event)
             case e.MessageSent():
+                self.asks_operator |= bool(event.to_operator) and not event.correlation_id
                 if event.correlation_id in self.deliveries:
                     self._set_acknowledged(event.correlation_id)
                 self._record(event.index, StepRecord(event.name, "idempotent", "completed"))
@@ -180,12 +229,24 @@ class AgentState:
                 self._record(event.index, StepRecord(event.name, "pure", "completed"))
             case e.ProgressReported():
                 self.progress_reports += 1
+            case e.WaitAbandoned():
+                self.abandoned_waits += 1
+                self._record(event.index, StepRecord(event.name, "pure", "abandoned", error=event.reason))
             case e.HelpRequested():
-                self.help_requests[event.help_id] = False
+                policy = event.policy or HelpPolicy()
+                self.tickets[event.help_id] = Ticket(event.kind, "open", event.requested_ms, policy)
                 if event.index >= 0:
                     self._record(event.index, StepRecord(help_name(event), "idempotent", "completed"))
+            case e.HelpReminded():
+                self._set_ticket(event.help_id, reminders=event.number)
+            case e.HelpEscalated():
+                self._set_ticket(event.help_id, is_escalated=True)
             case e.HelpAnswered():
-                self.help_requests[event.help_id] = True
+                self._set_ticket(event.help_id, status="answered")
+            case e.HelpExpired():
+                self._set_ticket(event.help_id, status="expired")
+            case e.HelpCancelled():
+                self._set_ticket(event.help_id, status="cancelled")
             case (
                 e.CallStarted()
                 | e.CallReleased()
@@ -283,6 +344,9 @@ class AgentState:
         self.interruptions = 0
         self._run_on()
 
+    def _set_ticket(self, help_id: str, **fields: object) -> None:
+        self.tickets[help_id] = msgspec.structs.replace(self.tickets.get(help_id, Ticket()), **fields)
+
     def _run_on(self) -> None:
         self.wait = None
         if self.status == "waiting":
@@ -290,6 +354,8 @@ class AgentState:
 
     def _see(self, event: e.MessageSeen) -> None:
         message = self.unread.pop(event.message_id, None)
+        if message is not None and message.sender == OPERATOR:
+            self.asks_operator = False
         self._record(event.index, StepRecord(event.name, "pure", "completed", message=message))
         if event.acknowledged:
             self._set_acknowledged(event.message_id)
@@ -342,4 +408,4 @@ def matches(wait: e.AgentSuspended, message: Message) -> bool:
 
 
 def help_name(event: e.HelpRequested) -> str:
-    return f"request_help {event.help_id}"
+    return f"request_{event.kind} {event.help_id}"

@@ -14,11 +14,15 @@ from fleetlog.domain.values import (
     Message,
     PauseKind,
     Stored,
+    TicketKind,
     Usage,
+    Waiting,
 )
 
 __all__ = [
+    "AbandonWait",
     "AcknowledgeMessage",
+    "AgeTickets",
     "AgentCommand",
     "AnswerHelp",
     "ArchiveFleet",
@@ -26,8 +30,11 @@ __all__ = [
     "BeginRun",
     "CancelAgent",
     "CancelFleet",
+    "CancelHelp",
     "CloseFleet",
     "CompleteStep",
+    "DecideApproval",
+    "DeclareStuck",
     "DeliverMessage",
     "ExpireBudget",
     "ExpireFleet",
@@ -81,6 +88,29 @@ class AnswerHelp(Command, frozen=True):
     help_id: str
     answer: str
     by: str
+
+
+class DecideApproval(Command, frozen=True):
+    help_id: str
+    approve: bool
+    note: str
+    by: str
+
+
+class CancelHelp(Command, frozen=True):
+    help_id: str
+    reason: str = ""
+
+
+class AgeTickets(Command, frozen=True):
+    """A deadline of the agent's open tickets may have passed."""
+
+
+class AbandonWait(Command, frozen=True):
+    """The fleet is stuck: the wait at step `index` cannot end, for this reason."""
+
+    index: int
+    reason: str
 
 
 class ResolveDoubt(Command, frozen=True):
@@ -206,6 +236,8 @@ class RequestHelp(Command, frozen=True):
     attempted: str = ""
     deadline_ms: int | None = None
     index: int = -1
+    kind: TicketKind = "help"
+    subject: str = ""
 
 
 class ReportProgress(Command, frozen=True):
@@ -266,6 +298,10 @@ AgentCommand = (
     DeliverMessage
     | AcknowledgeMessage
     | AnswerHelp
+    | DecideApproval
+    | CancelHelp
+    | AgeTickets
+    | AbandonWait
     | ResolveDoubt
     | CancelAgent
     | StopAgent
@@ -303,6 +339,14 @@ class SetFleetTimeout(Command, frozen=True):
 
 class ExpireFleet(Command, frozen=True):
     """The fleet's deadline may have passed."""
+
+
+class DeclareStuck(Command, frozen=True):
+    """These agents have all confirmed that they wait for ever; the `idle` ones, that they have completed and do
+    nothing until they are asked."""
+
+    waiting: tuple[Waiting, ...]
+    idle: tuple[str, ...] = ()
 
 
 class CloseFleet(Command, frozen=True):
@@ -349,6 +393,7 @@ FleetCommand = (
     | RecordAgentEnd
     | SetFleetTimeout
     | ExpireFleet
+    | DeclareStuck
     | CloseFleet
     | CancelFleet
     | ArchiveFleet

@@ -19,7 +19,7 @@ FleetlogError
     ├── StepInDoubt       the process died inside an effectful step; it is not known if it was done
     ├── StepMismatch      the function asks for another step than the one recorded there
     ├── GivenUp           the brain cannot go on, and another attempt would not help
-    ├── NoAnswer          the peer that was asked has ended and will not answer
+    ├── NoAnswer          what it waits for will not come: the peer has ended, or everyone waits
     └── ResultRejected    the result does not fit the agent's result schema
 """
 
@@ -136,7 +136,7 @@ class GivenUp(BrainError):
 
 
 class NoAnswer(BrainError):
-    """The peer that was asked has ended and will not answer."""
+    """What the brain waits for will not come: the peer has ended, is late, or everyone in the fleet waits."""
 
 
 class ResultRejected(BrainError):

@@ -15,11 +15,14 @@ from fleetlog.domain.values import (
     Budget,
     Effect,
     FleetSpec,
+    HelpPolicy,
     Member,
     Message,
     PauseKind,
     Stored,
+    TicketKind,
     Usage,
+    Waiting,
 )
 
 __all__ = [
@@ -210,6 +213,14 @@ class AgentBudgetSet(Fact, frozen=True, tag="agent.budget_set"):
     budget: Budget
 
 
+class WaitAbandoned(Fact, frozen=True, tag="step.wait_abandoned"):
+    """The wait could never end: everyone in the fleet waited."""
+
+    index: int
+    name: str
+    reason: str
+
+
 # --- its messages ------------------------------------------------------------------------------
 
 
@@ -245,19 +256,52 @@ class MessageAcknowledged(Fact, frozen=True, tag="message.acknowledged"):
 
 
 class HelpRequested(Fact, frozen=True, tag="help.requested"):
-    """A person is asked. `index` is the step that asked, or -1 when it came from outside."""
+    """A person is asked: a ticket is open. `index` is the step that asked, or -1 when it came from outside. Of an
+    approval, `subject` is the exact action as JSON. `requested_ms` is when its `policy` began, if it has one."""
 
     help_id: str
     blocker: str
     attempted: str = ""
     deadline_ms: int | None = None
     index: int = -1
+    kind: TicketKind = "help"
+    subject: str = ""
+    policy: HelpPolicy | None = None
+    requested_ms: int = 0
 
 
 class HelpAnswered(Fact, frozen=True, tag="help.answered"):
+    """`granted` is the decision about an approval."""
+
     help_id: str
     answer: str
     by: str
+    granted: bool | None = None
+
+
+class HelpReminded(Fact, frozen=True, tag="help.reminded"):
+    """The ticket is still open after its `number`-th interval; of those that were missed only the last is said."""
+
+    help_id: str
+    number: int
+
+
+class HelpEscalated(Fact, frozen=True, tag="help.escalated"):
+    help_id: str
+    to: str
+
+
+class HelpExpired(Fact, frozen=True, tag="help.expired"):
+    """Nobody answered in time: the ticket is closed."""
+
+    help_id: str
+
+
+class HelpCancelled(Fact, frozen=True, tag="help.cancelled"):
+    """The ticket is closed without an answer: by a person, or with its agent."""
+
+    help_id: str
+    reason: str = ""
 
 
 # --- a fleet's life ----------------------------------------------------------------------------
@@ -295,6 +339,14 @@ class FleetClosed(Fact, frozen=True, tag="fleet.closed"):
     """No agent can be attached any more; the fleet ends with its last agent."""
 
     reason: str = ""
+
+
+class FleetStuck(Fact, frozen=True, tag="fleet.stuck"):
+    """Every agent waits and nothing is in flight. `waiting` names the first of the `total` that are told."""
+
+    waiting: tuple[Waiting, ...]
+    total: int
+    reason: str
 
 
 class FleetCompleted(Fact, frozen=True, tag="fleet.completed"):
@@ -406,12 +458,17 @@ AgentEvent = (
     | AgentPaused
     | AgentUnpaused
     | AgentBudgetSet
+    | WaitAbandoned
     | MessageDelivered
     | MessageSent
     | MessageSeen
     | MessageAcknowledged
     | HelpRequested
     | HelpAnswered
+    | HelpReminded
+    | HelpEscalated
+    | HelpExpired
+    | HelpCancelled
 )
 FleetEvent = (
     FleetSpawned
@@ -420,6 +477,7 @@ FleetEvent = (
     | AgentEnded
     | FleetTimeoutSet
     | FleetClosed
+    | FleetStuck
     | FleetCompleted
     | FleetFailed
     | FleetCancelled

@@ -10,7 +10,7 @@ from typing import assert_never
 
 import msgspec
 
-from fleetlog.domain import checks
+from fleetlog.domain import checks, stuck
 from fleetlog.domain import commands as c
 from fleetlog.domain import events as e
 from fleetlog.domain import spec as specs
@@ -78,6 +78,7 @@ class Fleet:
         "spawned_uptime_s",
         "spec",
         "status",
+        "stuck",
         "timeout_s",
         "waiting",
     )
@@ -103,6 +104,8 @@ class Fleet:
         self.archived = False
         self.pause: e.FleetPaused | None = None
         self.purse = Purse()
+        self.stuck: e.FleetStuck | None = None
+        """How it was found stuck the last time."""
 
     # --- questions ---------------------------------------------------------------------------
 
@@ -152,6 +155,16 @@ class Fleet:
             if needed
         ]
 
+    @property
+    def may_get_stuck(self) -> bool:
+        """Nobody outside keeps it going: it runs, is not paused, and is not kept open for whoever may come."""
+        return self.exists and self.status == "running" and self.pause is None and (self.closed or not self._keeps_open)
+
+    @property
+    def unaccounted(self) -> int:
+        """How many of its agents were admitted and have not ended for good: they work, or wait."""
+        return len(self.members) - len(self.waiting) - len(self.returned)
+
     def roster(self) -> Roster:
         """What senders need to know, as it is now."""
         return Roster(self.id, self.status, self.members.copy(), self.pause is not None)
@@ -175,6 +188,8 @@ class Fleet:
                 return [e.FleetTimeoutSet(checked)]
             case c.ExpireFleet():
                 return self._expire(now)
+            case c.DeclareStuck():
+                return stuck.declare(self, command)
             case c.CloseFleet():
                 return self._close(command.reason)
             case c.CancelFleet():
@@ -358,6 +373,8 @@ class Fleet:
                 self.timeout_s = event.timeout_s
             case e.FleetClosed():
                 self.closed = True
+            case e.FleetStuck():
+                self.stuck = event
             case e.FleetCompleted():
                 self.status = "complete"
             case e.FleetFailed():

@@ -10,9 +10,9 @@ from fleetlog.domain import checks
 from fleetlog.domain.budget import check_budget
 from fleetlog.domain.errors import InvalidArgument
 from fleetlog.domain.mcp_spec import check_mcp_servers
-from fleetlog.domain.values import AgentSpec, FleetSpec, Member, agent_id_for
+from fleetlog.domain.values import AgentSpec, FleetSpec, HelpPolicy, Member, agent_id_for
 
-__all__ = ["MAX_AGENTS", "Seat", "check_agent", "check_fleet", "default_name", "seats"]
+__all__ = ["MAX_AGENTS", "Seat", "check_agent", "check_fleet", "default_name", "seats", "with_policy_of"]
 
 MAX_AGENTS = 10_000
 GRANTS = ("write", "run", "network", "unsandboxed")
@@ -46,6 +46,7 @@ def check_fleet(spec: FleetSpec, max_agents: int = MAX_AGENTS) -> FleetSpec:
         checks.integer("max_concurrency", spec.max_concurrency)
     if spec.budget is not None:
         check_budget("budget", spec.budget)
+    _check_policy("help_policy", spec.help_policy)
     agents = tuple(check_agent(agent, f"agents[{i}].") for i, agent in enumerate(spec.agents))
     total = sum(1 if agent.each is None else len(agent.each) for agent in agents)
     if not total:
@@ -72,6 +73,7 @@ def check_agent(spec: AgentSpec, at: str = "") -> AgentSpec:
     _check_model_fields(spec, at)
     if spec.budget is not None:
         check_budget(f"{at}budget", spec.budget)
+    _check_policy(f"{at}help_policy", spec.help_policy)
     for skill in spec.skills:
         checks.text(f"{at}skills", skill, max_chars=200, empty=False)
     check_mcp_servers(f"{at}mcp_servers", spec.mcp_servers)
@@ -94,6 +96,28 @@ def _check_model_fields(spec: AgentSpec, at: str) -> None:
     for field in ("max_tokens", "compact_at_tokens"):
         if getattr(spec, field) is not None:
             checks.integer(f"{at}{field}", getattr(spec, field))
+
+
+def _check_policy(at: str, policy: HelpPolicy | None) -> None:
+    if policy is None:
+        return
+    every = policy.remind_after_s
+    for interval in every if isinstance(every, tuple) else (every,):
+        if interval is not None and checks.seconds(f"{at}.remind_after_s", interval) < 1:
+            raise InvalidArgument(f"'{at}.remind_after_s' must be >= 1 second, got {interval}")
+    for field, seconds in (("escalate_after_s", policy.escalate_after_s), ("expire_after_s", policy.expire_after_s)):
+        if seconds is not None:
+            checks.seconds(f"{at}.{field}", seconds)
+    checks.text(f"{at}.escalate_to", policy.escalate_to, max_chars=200)
+    if (policy.escalate_after_s is None) != (not policy.escalate_to.strip()):
+        raise InvalidArgument(f"'{at}' needs both escalate_after_s and escalate_to, or none of them")
+
+
+def with_policy_of(fleet: FleetSpec, agent: AgentSpec) -> AgentSpec:
+    """The agent's spec with the fleet's `help_policy`, where it has none of its own."""
+    if agent.help_policy is not None or fleet.help_policy is None:
+        return agent
+    return msgspec.structs.replace(agent, help_policy=fleet.help_policy)
 
 
 def _storable(field: str, spec: AgentSpec) -> AgentSpec:

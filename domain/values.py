@@ -24,6 +24,7 @@ __all__ = [
     "Effect",
     "FleetSpec",
     "FleetStatus",
+    "HelpPolicy",
     "McpServerSpec",
     "Member",
     "Message",
@@ -32,7 +33,10 @@ __all__ = [
     "PauseKind",
     "Severity",
     "Stored",
+    "TicketKind",
+    "TicketStatus",
     "Usage",
+    "Waiting",
     "agent_id_for",
     "fleet_id_of",
     "stamp_of",
@@ -46,6 +50,8 @@ AgentStatus = Literal["pending", "running", "waiting", "complete", "failed", "ti
 DoubtPolicy = Literal["tell", "ask", "retry"]
 DeliveryState = Literal["queued", "seen", "acknowledged"]
 PauseKind = Literal["operator", "budget", "provider"]
+TicketKind = Literal["help", "approval"]
+TicketStatus = Literal["open", "answered", "expired", "cancelled"]
 
 MESSAGE_TYPES: tuple[str, ...] = get_args(MessageType)
 EFFECTS: tuple[str, ...] = get_args(Effect)
@@ -125,6 +131,20 @@ class Budget(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=
     wall_s: float | None = None
 
 
+class HelpPolicy(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
+    """What happens while a ticket (a request to a person) is open; seconds of wall time since it was opened.
+
+    `remind_after_s`: one interval that repeats, or several, each counted from the reminder before. After
+    `escalate_after_s` it is escalated to `escalate_to`, a name or an address. After `expire_after_s` it is closed
+    without an answer, and its agent is told. What is None never happens.
+    """
+
+    remind_after_s: float | tuple[float, ...] | None = None
+    escalate_after_s: float | None = None
+    escalate_to: str = ""
+    expire_after_s: float | None = None
+
+
 class AgentSpec(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     """What a fleet says of one agent.
 
@@ -133,6 +153,7 @@ class AgentSpec(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_on
     that must have completed first. `each` makes one agent for each item. `result_schema` is a JSON
     Schema its result must fit; it may be rejected `max_rejections` times. `max_attempts` counts
     runs that ended in an error; `max_interruptions` counts restarts without a step between them.
+    `help_policy` is for what it asks people; without one, the fleet's counts.
 
     The rest is for brains that drive a model. `agent` names an agent definition, `model` the model. `tools` are
     those it is offered beside the mesh (None: those of its definition, else the reading ones). `grants` are what it
@@ -164,6 +185,7 @@ class AgentSpec(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_on
     effort: str = ""
     compact_at_tokens: int | None = None
     mcp_servers: tuple[McpServerSpec, ...] = ()
+    help_policy: HelpPolicy | None = None
     budget: Budget | None = None
 
 
@@ -179,6 +201,7 @@ class FleetSpec(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_on
     timeout_s: float | None = None
     max_concurrency: int | None = None
     keep_open: bool = False
+    help_policy: HelpPolicy | None = None
     budget: Budget | None = None
 
 
@@ -237,6 +260,15 @@ class Member(msgspec.Struct, frozen=True, gc=False, array_like=True):
     role: str
     depends_on: tuple[str, ...] = ()
     skills: tuple[str, ...] = ()
+
+
+class Waiting(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """An agent that waits for ever: in its step `index`, called `what`, for the peer `on` (empty: for anybody)."""
+
+    name: str
+    index: int
+    what: str
+    on: str = ""
 
 
 @lru_cache(65_536)

@@ -84,6 +84,7 @@ class Agents:
                     e.StepFailed,
                     e.StepDoubted,
                     e.WaitTimedOut,
+                    e.WaitAbandoned,
                     e.MessageSent,
                     e.MessageSeen,
                     e.AgentResultRejected,

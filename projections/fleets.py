@@ -20,11 +20,11 @@ _LEFT = "UPDATE fleets SET unfinished=unfinished-1, failed=failed+? WHERE fleet_
 
 
 class Fleets:
-    """One row a fleet. `unfinished` is how many of its agents have not ended; `budget` is JSON; a
-    fleet with a `pause_kind` is paused."""
+    """One row a fleet. `unfinished` is how many of its agents have not ended; `stuck` is who waited for whom when it
+    was last found stuck; `budget` is JSON; a fleet with a `pause_kind` is paused."""
 
     name = "fleets"
-    version = 2
+    version = 3
     tables: Sequence[str] = ("fleets",)
     schema: Sequence[str] = (
         """CREATE TABLE fleets (
@@ -34,7 +34,8 @@ class Fleets:
             closed INTEGER NOT NULL DEFAULT 0, archived INTEGER NOT NULL DEFAULT 0,
             agent_count INTEGER NOT NULL, unfinished INTEGER NOT NULL DEFAULT 0,
             failed INTEGER NOT NULL DEFAULT 0, spawned_uptime_s REAL NOT NULL,
-            budget TEXT, pause_kind TEXT NOT NULL DEFAULT '', pause_reason TEXT NOT NULL DEFAULT ''
+            budget TEXT, pause_kind TEXT NOT NULL DEFAULT '', pause_reason TEXT NOT NULL DEFAULT '',
+            stuck TEXT NOT NULL DEFAULT '', stuck_ms INTEGER
         ) WITHOUT ROWID""",
     )
 
@@ -50,6 +51,9 @@ class Fleets:
             e.FleetResumed: lambda r, rows: rows.add(_PAUSE, "", "", r.stream_id),
             e.FleetBudgetSet: lambda r, rows: rows.add(
                 "UPDATE fleets SET budget=? WHERE fleet_id=?", stored_budget(r.event.budget), r.stream_id
+            ),
+            e.FleetStuck: lambda r, rows: rows.add(
+                "UPDATE fleets SET stuck=?, stuck_ms=? WHERE fleet_id=?", r.event.reason, r.at_ms, r.stream_id
             ),
             e.FleetClosed: lambda r, rows: rows.add("UPDATE fleets SET closed=1 WHERE fleet_id=?", r.stream_id),
             e.FleetArchived: lambda r, rows: rows.add("UPDATE fleets SET archived=1 WHERE fleet_id=?", r.stream_id),

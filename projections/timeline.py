@@ -81,6 +81,11 @@ def gist(payload: str) -> str:
     return text or f"{len(payload.encode()):,} bytes of JSON"
 
 
+def _answered(event: e.HelpAnswered) -> str:
+    decided = {True: "granted", False: "denied", None: ""}[event.granted]
+    return f"{event.by}: " + " ".join(filter(None, (decided, event.answer)))
+
+
 def _spawned(event: e.FleetSpawned) -> str:
     return f"{event.spec.name or 'fleet'}: {len(event.members)} agents"
 
@@ -113,18 +118,24 @@ _SUMMARIES: Mapping[str, Callable[..., str]] = {
     "call.lost": lambda event: f"counted as {usd(event.counted.cost_nusd)}",
     "agent.paused": lambda event: event.reason,
     "agent.budget_set": lambda event: budget_text(event.budget),
+    "step.wait_abandoned": lambda event: f"{event.name}: {event.reason}",
     "message.delivered": _delivered,
     "message.sent": lambda event: f"{event.name} {event.to_operator}".rstrip(),
     "message.seen": lambda event: event.message_id,
     "message.acknowledged": lambda event: event.message_id,
-    "help.requested": lambda event: event.blocker,
-    "help.answered": lambda event: f"{event.by}: {event.answer}",
+    "help.requested": lambda event: event.blocker + (f": {event.subject}" if event.subject else ""),
+    "help.answered": _answered,
+    "help.reminded": lambda event: f"reminder {event.number} of {event.help_id}",
+    "help.escalated": lambda event: f"{event.help_id} to {event.to}",
+    "help.expired": lambda event: event.help_id,
+    "help.cancelled": lambda event: f"{event.help_id} {event.reason}".rstrip(),
     "fleet.spawned": _spawned,
     "fleet.agent_attached": lambda event: event.member.name,
     "fleet.agents_admitted": _admitted,
     "fleet.agent_ended": lambda event: f"{event.name} {event.status}",
     "fleet.timeout_set": lambda event: f"{event.timeout_s:g} seconds",
     "fleet.closed": lambda event: event.reason,
+    "fleet.stuck": lambda event: event.reason,
     "fleet.failed": lambda event: event.reason,
     "fleet.cancelled": lambda event: event.reason,
     "fleet.timed_out": lambda event: f"after {event.timeout_s:g} seconds",

@@ -3,10 +3,10 @@
 Its rule: at most one run of its brain is on its way at any time, and only that run may record steps.
 """
 
+import functools
 import logging
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,31 +15,36 @@ from fleetlog.domain import events as e
 from fleetlog.domain.agent import Agent, matches
 from fleetlog.domain.errors import InvalidArgument, NotAllowed, Refused, StoreFault
 from fleetlog.domain.fleet import Roster
-from fleetlog.domain.values import Message, Usage, agent_name_of, fleet_id_of
+from fleetlog.domain.values import Message, fleet_id_of
+from fleetlog.runtime.agent_link import ActorLink, Unpark
 from fleetlog.runtime.aggregate_host import AggregateHost
 from fleetlog.runtime.brains.context import Context
 from fleetlog.runtime.brains.function import call_brain
 from fleetlog.runtime.brains.result_schema import schema_violations
 from fleetlog.runtime.brains.run import Run, RunEnded, RunStart
 from fleetlog.runtime.engine import Engine, Request
-from fleetlog.runtime.journal import Part, Receipt, Unit
-from fleetlog.runtime.mail import Bundle, Contribute, GetRoster, Sealed, Sent, post_message, roster
+from fleetlog.runtime.journal import Part, Unit
+from fleetlog.runtime.mail import Bundle, Contribute, GetRoster, Sealed, Sent
 from fleetlog.runtime.reply import Reply
+from fleetlog.runtime.stuck import AreYouStill, Still, StillAnswer
 
-__all__ = ["Admit", "AgentActor", "Look", "ReportSpend", "Unpark"]
+__all__ = ["Admit", "AgentActor", "ReportSpend"]
 
 logger = logging.getLogger("fleetlog.actors")
 
 INTERRUPT_AFTER_S = 1.0
 RERUN_BASE_S, RERUN_MAX_S = 0.2, 30.0
+TICKETS_LOOK_S = 60.0
+_OF_TICKETS = (e.HelpRequested, e.HelpReminded, e.HelpEscalated)
 
 
 @dataclass(frozen=True, slots=True)
 class Admit:
     """The fleet says: you may run (and tell me again if you have ended). `limit` is how many of the
-    fleet's brains may run at once."""
+    fleet's brains may run at once; `is_watched`: it wants to know when you are still."""
 
     limit: int | None = None
+    is_watched: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +55,6 @@ class Look:
 @dataclass(frozen=True, slots=True)
 class ReportSpend:
     """The fleet asks what became of the money it has set aside for this agent."""
-
-
-@dataclass(frozen=True, slots=True)
-class Unpark:
-    """What the parked brain waited for may be there."""
 
 
 class AgentActor(AggregateHost[Agent]):
@@ -68,6 +68,7 @@ class AgentActor(AggregateHost[Agent]):
         self._has_run = False
         self._unclean_runs = 0
         self._parked = self._unparked = False
+        self._is_watched, self._said_still = False, ""
         self._announced = ""
         self._declined: set[str] = set()
         self._settlements: deque[tuple[int, c.SettleSpend]] = deque()
@@ -155,9 +156,9 @@ class AgentActor(AggregateHost[Agent]):
         if state.has_ended or state.calls != self._noted_calls:
             return True
         last = events[-1]
-        if isinstance(last, e.MessageDelivered):
+        if isinstance(last, e.MessageDelivered) and len(events) == 1:
             return state.wait is not None and matches(state.wait, last.message)
-        return self._run is None
+        return self._run is None or isinstance(last, _OF_TICKETS)
 
     def committed(self, version: int) -> None:
         """The fleet is told of what has been spent once that is stored, and never before."""
@@ -171,9 +172,14 @@ class AgentActor(AggregateHost[Agent]):
         """Announce an end, answer for questions nobody will answer, or run the brain if it is due."""
         agent = self.state
         self._close_books()
+        self._follow(agent)
+        self._say_if_still(agent)
+
+    def _follow(self, agent: Agent) -> None:
         if agent.has_ended:
             self._announce_end(agent)
             self._decline_questions(agent)
+        self._arm_tickets(agent)
         if not agent.can_run:
             self.engine.timers.disarm(self._timer_key)
             if self._run is not None:
@@ -246,7 +252,7 @@ class AgentActor(AggregateHost[Agent]):
             call_brain(brain, Context(run, start), jitter)
 
         run_id = self.engine.next_run_id()
-        link = _Link(self.engine, self.stream_id, run_id, self.post)
+        link = ActorLink(self.engine, self.stream_id, run_id, self.post)
         self._run = Run(run_id, fleet_id_of(self.stream_id), self._limit, link, drive)
         self._run.interrupted_before = not self._has_run or self._unclean_runs > 0
         self._run.is_paused = self.state.pause is not None
@@ -278,7 +284,20 @@ class AgentActor(AggregateHost[Agent]):
             self._arm(self.engine.clock.now().uptime_s + delay)
 
     def _arm(self, uptime_s: float) -> None:
-        self.engine.timers.arm(self._timer_key, uptime_s, lambda: self.post(Look()))
+        self.engine.timers.arm(self._timer_key, uptime_s, lambda: self.engine.residents.post(self.stream_id, Look()))
+
+    def _arm_tickets(self, agent: Agent) -> None:
+        """The tickets' deadlines are wall time: what may be far off is looked at again, as the wall clock may be
+        set, and goes on while the machine sleeps."""
+        if not agent.tickets or (due_ms := agent.tickets_due_ms) is None:
+            return
+        now = self.engine.clock.now()
+        if now.wall_ms >= due_ms:
+            self.post(Request(c.AgeTickets(), by=self.stream_id))
+            return
+        wait_s = min((due_ms - now.wall_ms) / 1000, TICKETS_LOOK_S)
+        look = functools.partial(self.engine.residents.post, self.stream_id, Look())
+        self.engine.timers.arm(f"tickets {self.stream_id}", now.uptime_s + wait_s, look)
 
     @property
     def _timer_key(self) -> str:
@@ -338,6 +357,30 @@ class AgentActor(AggregateHost[Agent]):
     def _tell_fleet(self, settlement: c.SettleSpend) -> None:
         self.engine.residents.post(fleet_id_of(self.stream_id), Request(settlement, by=self.stream_id))
 
+    def _say_if_still(self, agent: Agent) -> None:
+        """The fleet is told when this agent becomes still, and when it is not any more; of an end it hears anyway."""
+        stillness = self._stillness(agent) if self._is_watched else ""
+        if stillness != self._said_still:
+            self._said_still = stillness
+            self.engine.residents.post(agent.fleet_id, Still(agent.name, stillness))
+
+    def _stillness(self, agent: Agent) -> str:
+        return agent.stillness if self._run is None and not self._parked else ""
+
+    def _answer_if_still(self, check: int) -> None:
+        try:
+            agent, fresh = self.load()
+        except StoreFault as error:
+            self.discard(error)
+            return
+        if fresh:
+            self.follow()
+        stillness = self._stillness(agent)
+        if not stillness:
+            self._said_still = ""
+        answer = StillAnswer(check, agent.name, stillness, self._version, agent.waiting if stillness else None)
+        self.engine.residents.post(agent.fleet_id, answer)
+
     def _decline_questions(self, agent: Agent) -> None:
         for question_id, sender in agent.unanswered():
             if question_id in self._declined:
@@ -359,6 +402,7 @@ class AgentActor(AggregateHost[Agent]):
                 self._run_ended(message)
             case Admit():
                 self._admitted, self._limit, self._announced = True, message.limit, ""
+                self._is_watched, self._said_still = message.is_watched, ""
                 self._look()
             case Look():
                 self._look()
@@ -367,6 +411,8 @@ class AgentActor(AggregateHost[Agent]):
                 self._look()
             case ReportSpend():
                 self._report_spend()
+            case AreYouStill():
+                self._answer_if_still(message.check)
             case Contribute():
                 self._contribute(message.bundle)
             case Sealed():
@@ -442,61 +488,3 @@ class AgentActor(AggregateHost[Agent]):
 
 def _settlement(agent: Agent, *, idle: bool = False) -> c.SettleSpend:
     return c.SettleSpend(agent.name, agent.calls, agent.spent, idle)
-
-
-class _Link:
-    """What the agent's runs need of the engine; lives on the workers' threads."""
-
-    def __init__(self, engine: Engine, agent_id: str, run_id: int, post: Callable[[object], None]) -> None:
-        self._engine, self._agent_id, self._run_id, self._post = engine, agent_id, run_id, post
-        self.artifacts, self.linger_s = engine.artifacts, engine.linger_s
-
-    def tell(self, command: c.RunCommand, reply: Reply[Receipt]) -> None:
-        """See `AgentLink`."""
-        request = Request(command, reply, by=self._agent_id, run_id=self._run_id)
-        self._engine.residents.post(self._agent_id, request)
-
-    def reserve(self, number: int, bound: Usage, reply: Reply[Receipt]) -> None:
-        """See `AgentLink`."""
-        command = c.ReserveSpend(agent_name_of(self._agent_id), number, bound)
-        self._engine.residents.post(fleet_id_of(self._agent_id), Request(command, reply, by=self._agent_id))
-
-    def is_held(self) -> bool:
-        """See `AgentLink`."""
-        known = self._engine.rosters.get(fleet_id_of(self._agent_id))
-        return known is not None and known.is_paused
-
-    def send(self, message: Message, to: str) -> tuple[str, ...]:
-        """See `AgentLink`."""
-        future = post_message(self._engine, fleet_id_of(self._agent_id), message, to, by=self._agent_id)
-        sent: Sent = future.result().outcome
-        return sent.recipients
-
-    def roster(self) -> Roster:
-        """See `AgentLink`."""
-        return roster(self._engine, fleet_id_of(self._agent_id))
-
-    def results(self, names: tuple[str, ...]) -> Mapping[str, Any]:
-        """See `AgentLink`."""
-        return self._engine.results(fleet_id_of(self._agent_id), names)
-
-    def lend_place(self) -> AbstractContextManager[None]:
-        """See `AgentLink`."""
-        return self._engine.workers.lend()
-
-    def unpark(self) -> None:
-        """See `AgentLink`."""
-        self._engine.residents.post(self._agent_id, Unpark())
-
-    def unpark_after(self, seconds: float) -> None:
-        """See `AgentLink`."""
-        due = self._engine.clock.now().uptime_s + seconds
-        self._engine.timers.arm(f"unpark {self._agent_id}", due, self.unpark)
-
-    def is_thread_wanted(self) -> bool:
-        """See `AgentLink`."""
-        return self._engine.workers.has_waiting()
-
-    def ended(self, event: RunEnded) -> None:
-        """See `AgentLink`."""
-        self._post(event)

@@ -20,6 +20,7 @@ from fleetlog.runtime.journal import Receipt
 from fleetlog.runtime.replies import Results
 from fleetlog.runtime.reply import Reply
 from fleetlog.runtime.rows import TimelineEntry
+from fleetlog.runtime.ticket_notices import OnTicket
 
 __all__ = ["AsyncRuntime"]
 
@@ -54,9 +55,10 @@ class AsyncRuntime:
         *,
         brains: Mapping[str, Brain] | None = None,
         config: RuntimeConfig | None = None,
+        on_ticket: OnTicket | None = None,
     ) -> Self:
         """See `Runtime.open`; the directory is opened when the context is entered."""
-        return cls(functools.partial(Runtime.open, directory, brains=brains, config=config))
+        return cls(functools.partial(Runtime.open, directory, brains=brains, config=config, on_ticket=on_ticket))
 
     @property
     def runtime(self) -> Runtime:
@@ -98,11 +100,17 @@ class AsyncRuntime:
     ack = _awaitable(Runtime.ack)
     request_help = _awaitable(Runtime.request_help)
     answer_help = _awaitable(Runtime.answer_help)
+    decide_approval = _awaitable(Runtime.decide_approval)
+    cancel_help = _awaitable(Runtime.cancel_help)
+    list_help = _awaitable(Runtime.list_help)
     help_requests = _awaitable(Runtime.help_requests)
     doubts = _awaitable(Runtime.doubts)
     fleet_status = _awaitable(Runtime.fleet_status)
     list_fleets = _awaitable(Runtime.list_fleets)
     list_agents = _awaitable(Runtime.list_agents)
+    definitions = _awaitable(Runtime.definitions)
+    gates = _awaitable(Runtime.gates)
+    drafts = _awaitable(Runtime.drafts)
     resolve_fleet = _awaitable(Runtime.resolve_fleet)
     store_artifact = _awaitable(Runtime.store_artifact)
     artifact = _awaitable(Runtime.artifact)

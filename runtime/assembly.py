@@ -34,6 +34,7 @@ from fleetlog.runtime.ownership import Ownership
 from fleetlog.runtime.projector import Projector
 from fleetlog.runtime.queries import Queries
 from fleetlog.runtime.store import EventStore, open_store
+from fleetlog.runtime.ticket_notices import OnTicket, TicketNotices, command_hook
 from fleetlog.runtime.timers import Timers
 from fleetlog.runtime.views import Reader, ViewFile
 from fleetlog.runtime.workers import Workers
@@ -48,6 +49,9 @@ class RuntimeConfig(msgspec.Struct, frozen=True):
     after `idle_after_s`; a brain that waits keeps its thread for up to `linger_s` (while no other run wants
     one), so that a quick answer finds it where it waits; one call may make `max_agents` agents; `close_timeout_s`
     bounds `close`. `claude` says where the model calls of the brain `claude` go.
+    `notify_command` is a program and its arguments, run for every notice about a ticket, with
+    the notice as JSON on its stdin. A fleet in which everyone has waited for `stuck_after_s` (None: however long),
+    with nothing in flight, is declared stuck.
     """
 
     workers: int = 16
@@ -57,6 +61,8 @@ class RuntimeConfig(msgspec.Struct, frozen=True):
     max_agents: int = MAX_AGENTS
     close_timeout_s: float = 3.0
     claude: ClaudeSettings = ClaudeSettings()
+    notify_command: tuple[str, ...] = ()
+    stuck_after_s: float | None = 5.0
 
 
 class Assembly:
@@ -72,6 +78,8 @@ class Assembly:
     ) -> None:
         self._closing = contextlib.ExitStack()
         self._close_lock = threading.Lock()
+        self._config = config
+        self._notified = directory / "notified" if directory is not None else None
         try:
             self._start(directory, config, clock, brains, store)
         except BaseException:
@@ -107,8 +115,7 @@ class Assembly:
         then(self._show_the_last, journal)
         timers = Timers(clock)
         gates = Gates(store, journal, clock, timers, config.claude.max_concurrency)
-        prices = directory / "prices.toml" if directory else None
-        self.claude = claude = ClaudeRoom(config.claude, prices, gates, random.random)
+        self.claude = claude = ClaudeRoom(config.claude, directory, gates, random.random)
         self.engine = engine = Engine(
             store=store,
             journal=journal,
@@ -123,6 +130,7 @@ class Assembly:
             jitter=random.random,
             idle_after_s=config.idle_after_s,
             linger_s=config.linger_s,
+            stuck_after_s=config.stuck_after_s,
         )
         engine.residents = Residents(lambda stream_id: _make_actor(engine, stream_id))
         then(engine.residents.close)
@@ -137,6 +145,15 @@ class Assembly:
         self.projector.wait(self.engine.journal.position, timeout_s=3600)
         for fleet_id in fleet_ids or self.queries.open_fleets():
             self.engine.residents.post(fleet_id, Recover())
+
+    def notify(self, on_ticket: OnTicket | None) -> None:
+        """From now on people are told of tickets, if somebody asked for it."""
+        hooks = [on_ticket] if on_ticket is not None else []
+        if self._config.notify_command:
+            hooks.append(command_hook(self._config.notify_command))
+        if hooks:
+            notices = TicketNotices(self.queries, self.projector, hooks, self._notified)
+            self._closing.callback(notices.close)
 
     def sweep_idle(self) -> None:
         """Now and from time to time, ask the actors that have been idle to leave the memory."""

@@ -18,21 +18,20 @@ import typer
 
 from fleetlog.domain.errors import Fault, FleetlogError, InvalidArgument
 from fleetlog.runtime import cli_money
-from fleetlog.runtime.cli_arguments import (
+from fleetlog.runtime.cli_options import (
     Dir,
     Fleet,
     FleetOrAll,
     Json,
-    Model,
     OneFleet,
-    Out,
     Reason,
     chosen_agent,
     chosen_fleet,
     say_changed,
 )
+from fleetlog.runtime.cli_tickets import tickets_app
 from fleetlog.runtime.console import Screen
-from fleetlog.runtime.replies import FleetList, FleetStatus, HelpList, InboxReply
+from fleetlog.runtime.replies import FleetList, FleetStatus, InboxReply
 from fleetlog.runtime.visits import DEFAULT_DIR, audited, changing, dir_option, reading
 
 if TYPE_CHECKING:
@@ -51,6 +50,12 @@ app = typer.Typer(
 )
 run_app = typer.Typer(help="Run a fleet to its end and show its report.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(run_app, name="run")
+app.add_typer(tickets_app)
+
+Model = Annotated[
+    str, typer.Option("--model", metavar="MODEL", help="The model: its id, or sonnet, opus, haiku, fable.")
+]
+Out = Annotated[str | None, typer.Option("--out", metavar="FILE", help="Write the report to this file as well.")]
 
 
 def _show_version(wanted: bool) -> None:
@@ -222,22 +227,26 @@ def inbox(
             screen.inbox(messages)
 
 
-@app.command("help-requests")
-def help_requests(
-    fleet: FleetOrAll = None,
-    all_requests: Annotated[bool, typer.Option("--all", help="Answered and closed ones too.")] = False,
-    directory: Dir = DEFAULT_DIR,
+@app.command()
+def agents(
+    query: Annotated[str, typer.Argument(metavar="QUERY", help="Words to look for. If left out: all.")] = "",
+    workspace: Annotated[str, typer.Option("--workspace", metavar="PATH", help="Whose own definitions count.")] = ".",
+    show: Annotated[str | None, typer.Option("--show", metavar="NAME", help="Show one whole.")] = None,
     as_json: Json = False,
 ) -> None:
-    """List what agents ask people for."""
+    """List the agent definitions that a fleet's agents may be made of."""
+    from fleetlog.runtime.definitions.catalog import Catalog
+    from fleetlog.runtime.replies import Definitions
+
     screen = Screen(as_json=as_json)
-    with reading(directory) as queries:
-        fleet_id = queries.resolve_fleet(fleet) if fleet else None
-        found = queries.help_requests(fleet_id, None if all_requests else "open")
-        if as_json:
-            screen.json(HelpList(tuple(found), queries.position()))
-        else:
-            screen.help_requests(found)
+    catalog = Catalog.load(Path(workspace))
+    found = [catalog.find(show)] if show is not None else catalog.search(query)
+    if as_json:
+        screen.json(Definitions(len(found), tuple(found), catalog.problems))
+    elif show is not None:
+        screen.definition(found[0])
+    else:
+        screen.definitions(found, catalog.problems)
 
 
 @app.command()
@@ -267,20 +276,6 @@ def verify(directory: Dir = DEFAULT_DIR, as_json: Json = False) -> None:
 
 
 # --- changing --------------------------------------------------------------------------------
-
-
-@app.command()
-def answer(
-    help_id: Annotated[str, typer.Argument(metavar="HELP", help="The request's id, see help-requests.")],
-    text: Annotated[str, typer.Argument(metavar="TEXT", help="The answer.")],
-    by: Annotated[str, typer.Option(help="Who answers.")] = "operator",
-    directory: Dir = DEFAULT_DIR,
-    as_json: Json = False,
-) -> None:
-    """Answer a request for help, then resume."""
-    with changing(directory) as runtime:
-        reply = runtime.answer_help(help_id, text, by=by)
-    say_changed(Screen(as_json=as_json), reply, f"Answered {help_id}.")
 
 
 @app.command()

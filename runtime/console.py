@@ -18,10 +18,21 @@ from rich.text import Text
 from fleetlog.domain.budget import budget_text, usd
 from fleetlog.domain.errors import FleetlogError
 from fleetlog.domain.values import Usage, agent_name_of
+from fleetlog.runtime.definitions.definition import AgentDefinition, Problem
 from fleetlog.runtime.replies import Spend
 from fleetlog.runtime.rows import AgentRow, DoubtRow, FleetRow, HelpRow, InboxMessage, ResultRow, TimelineEntry
 
-__all__ = ["STYLES", "Screen", "agents_table", "clock_time", "counted", "duration", "plain", "report_of"]
+__all__ = [
+    "STYLES",
+    "Screen",
+    "agents_table",
+    "clock_time",
+    "counted",
+    "duration",
+    "plain",
+    "report_of",
+    "without_call",
+]
 
 STYLES = {
     "pending": "dim",
@@ -106,7 +117,13 @@ class Screen:
         """A fleet and its agents."""
         heading = Text.assemble((plain(fleet.name) or "fleet", "bold"), " ", fleet.id, "  ", _state(fleet.status))
         self.out.print(heading, soft_wrap=True)
-        for label, said in (("goal", fleet.goal), ("workspace", fleet.workspace), ("reason", fleet.reason)):
+        about = (
+            ("goal", fleet.goal),
+            ("workspace", fleet.workspace),
+            ("reason", fleet.reason),
+            ("was stuck", fleet.stuck),
+        )
+        for label, said in about:
             if said:
                 self.line(f"  {label}: {said}")
         if fleet.pause_reason:
@@ -156,15 +173,14 @@ class Screen:
             self.line(f"{message.id}  {message.type} from {sender}  {clock_time(message.timestamp)}  {message.state}")
             self.line("  " + message.payload.replace("\n", "\n  "))
 
-    def help_requests(self, requests: Sequence[HelpRow]) -> None:
-        """One block a request."""
+    def help_requests(self, requests: Sequence[HelpRow], none: str = "Nobody asks for help.") -> None:
+        """One block a ticket."""
         if not requests:
-            self.line("Nobody asks for help.")
+            self.line(none)
         for request in requests:
             asked = f"{agent_name_of(request.agent_id)} of {request.fleet_id}, {clock_time(request.requested_at)}"
-            self.line(f"{request.help_id}  {request.status}  {asked}")
-            self.line(f"  blocker:   {request.blocker}")
-            for label, said in (("attempted", request.attempted), (f"answer by {request.by}", request.answer or "")):
+            self.line(f"{request.help_id}  {request.kind}  {request.status}  {asked}{_age(request)}")
+            for label, said in _about(request):
                 if said:
                     self.line(f"  {label + ':':<10} {said}")
 
@@ -174,6 +190,53 @@ class Screen:
             self.line("No step is in doubt.")
         for doubt in doubts:
             self.line(f"{doubt.agent_id}  step {doubt.step} '{doubt.name}'  since {clock_time(doubt.since)}")
+
+    def definitions(self, found: Sequence[AgentDefinition], problems: Sequence[Problem]) -> None:
+        """A row a definition; what is wrong with files below."""
+        table = _table("agent", "from", "model", "tools", "what it is for")
+        for definition in found:
+            tools = "as usual" if definition.tools is None else ", ".join(definition.tools)
+            words = (definition.name, definition.scope, definition.model, tools, definition.description)
+            table.add_row(*(plain(word) for word in words))
+        self.out.print(table) if found else self.line("No agent definition fits.")
+        for problem in problems:
+            self.say(f"{problem.path}:{problem.line}: {problem.message}", "yellow")
+
+    def definition(self, found: AgentDefinition) -> None:
+        """One definition, whole."""
+        self.line(f"{found.name}  ({found.scope}: {found.path})")
+        self.line(found.description)
+        self.line(f"model: {found.model or 'the default'}")
+        self.line(f"tools: {'as usual' if found.tools is None else ', '.join(found.tools) or 'none'}")
+        self.gap()
+        self.markdown(found.prompt)
+
+
+def _about(request: HelpRow) -> tuple[tuple[str, str], ...]:
+    escalated = f"to {request.escalated_to}, {clock_time(request.escalated_at)}" if request.escalated_at else ""
+    reminders = f"{request.reminders}" if request.reminders else ""
+    expires = clock_time(request.expires_at) if request.expires_at else ""
+    followed = (("reminders", reminders), ("escalated", escalated), ("expires", expires), ("reason", request.reason))
+    if request.kind == "approval":
+        decided = {True: "granted", False: "denied", None: ""}[request.granted]
+        answer = " ".join(filter(None, (decided, request.answer)))
+        asked = (("action", request.blocker), ("exactly", request.subject), ("because", request.attempted))
+        return (*asked, (f"decision by {request.by}", answer), *followed)
+    asked = (
+        ("blocker", request.blocker),
+        ("attempted", request.attempted),
+        (f"answer by {request.by}", request.answer or ""),
+    )
+    return (*asked, *followed)
+
+
+def _age(request: HelpRow) -> str:
+    """How long an open ticket has been waiting."""
+    return (
+        f", open for {duration(max(0.0, time.time() - request.requested_at / 1000))}"
+        if request.status == "open"
+        else ""
+    )
 
 
 def _console(file: TextIO, *, quiet: bool = False) -> Console:
@@ -193,13 +256,19 @@ def _doing(agent: AgentRow) -> str:
     if agent.status in ("failed", "timed_out", "cancelled"):
         said = agent.error
     elif agent.waiting_for and agent.status != "complete":
-        said = f"waits for {_shortly(agent.waiting_for)}" + (f" ({agent.error})" if agent.error else "")
+        said = f"waits for {_shortly(without_call(agent.waiting_for))}" + (f" ({agent.error})" if agent.error else "")
     else:
         said = agent.progress
     again = (
         f"resumed {agent.resumptions} times; " if agent.resumptions > 1 else "resumed; " if agent.resumptions else ""
     )
     return _one_line(again + said)
+
+
+def without_call(step: str) -> str:
+    """A step's name without the id of the model's call it answers."""
+    name = step.partition(" toolu_")[0]
+    return "a message" if name == "wait_for_messages" else name
 
 
 def _shortly(waiting_for: str) -> str:

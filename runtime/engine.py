@@ -134,6 +134,7 @@ class Engine:
     jitter: Callable[[], float]
     idle_after_s: float = 300.0
     linger_s: float = 0.3
+    stuck_after_s: float | None = 5.0
     rosters: dict[str, Roster] = field(default_factory=dict)
     residents: Residents = field(init=False)
     _incarnations: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))

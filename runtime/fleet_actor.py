@@ -4,6 +4,7 @@ It tells its agents what follows from its state: who may run, who must stop. Age
 Both are repeated after a restart, and neither changes anything the second time.
 """
 
+import functools
 from collections import OrderedDict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,11 +16,13 @@ from fleetlog.domain import spec as specs
 from fleetlog.domain.errors import NotFound, StoreFault
 from fleetlog.domain.fleet import Fleet, Roster
 from fleetlog.domain.values import AgentSpec, Usage
-from fleetlog.runtime.agent_actor import Admit, ReportSpend, Unpark
+from fleetlog.runtime.agent_actor import Admit, ReportSpend
+from fleetlog.runtime.agent_link import Unpark
 from fleetlog.runtime.aggregate_host import AggregateHost, first_part
 from fleetlog.runtime.engine import Engine, Request
 from fleetlog.runtime.journal import Part, Unit
 from fleetlog.runtime.mail import Broadcast, Bundle, Contribute, GetRoster, Sealed, Sent
+from fleetlog.runtime.stuck import CheckStill, Still, StillAnswer, StuckWatch
 
 __all__ = ["FleetActor", "Spawned"]
 
@@ -64,10 +67,12 @@ class FleetActor(AggregateHost[Fleet]):
         self._was_paused = False
         self._waiting: OrderedDict[str, Usage] = OrderedDict()
         """Agents that are parked until there is room in the budget, each with what it asked for."""
+        self._watch = StuckWatch(engine, stream_id)
 
     def make_state(self) -> Fleet:
         """See `AggregateHost`."""
         self._told, self._followed_version, self._was_paused = set(), 0, False
+        self._watch = StuckWatch(self.engine, self.stream_id)
         return Fleet(self.stream_id)
 
     # --- commands ----------------------------------------------------------------------------
@@ -111,6 +116,7 @@ class FleetActor(AggregateHost[Fleet]):
     def _first_part(self, agent_id: str, spec: AgentSpec, item: object, origin: tuple[int, str, str]) -> Part:
         fleet = self.state.spec
         assert fleet is not None
+        spec = specs.with_policy_of(fleet, spec)
         spawned = e.AgentSpawned(self.stream_id, spec.name, spec, fleet.goal, fleet.workspace, item)
         return first_part(agent_id, spawned, origin)
 
@@ -118,9 +124,10 @@ class FleetActor(AggregateHost[Fleet]):
         """Senders see who is in the fleet, and that it has ended, as soon as it is decided."""
         if any(isinstance(event, _ROSTER_EVENTS) for event in events):
             self._publish_roster()
-        for event in events:
-            if isinstance(event, e.AgentEnded):
-                self._waiting.pop(event.name, None)
+        ended = [event for event in events if isinstance(event, e.AgentEnded)]
+        for event in ended:
+            self._waiting.pop(event.name, None)
+        self._watch.ended([event.name for event in ended if event.returned])
 
     def wants_commit(self, state: Fleet, events: Sequence[Any]) -> bool:
         """Money that is set aside leads to nothing; money that becomes free does when somebody waits for it."""
@@ -144,6 +151,7 @@ class FleetActor(AggregateHost[Fleet]):
         """Tell the agents what they may or must do now, and keep the deadline."""
         fleet = self.state
         self._correct_roster(fleet)
+        self._watch.changed(fleet)
         if fleet.has_ended:
             self.engine.timers.disarm(self._timer_key)
             self.engine.timers.disarm(self._wall_key)
@@ -151,13 +159,16 @@ class FleetActor(AggregateHost[Fleet]):
             self.engine.fleet_ended(self.stream_id)
             return
         assert fleet.spec is not None
+        admit = Admit(fleet.spec.max_concurrency, fleet.may_get_stuck)
         for member in fleet.awake:
-            self._tell_once(member.agent_id, Admit(fleet.spec.max_concurrency))
+            key = f"watch {member.agent_id}" if admit.is_watched else member.agent_id
+            self._tell_once(key, admit, member.agent_id)
         for member, reason in fleet.doomed:
             self._tell_once(member.agent_id, Request(c.StopAgent("cancelled", reason), by=self.stream_id))
         if fleet.deadline_uptime_s is not None:
             expire = Request(c.ExpireFleet(), by=self.stream_id)
-            self.engine.timers.arm(self._timer_key, fleet.deadline_uptime_s, lambda: self.post(expire))
+            post = functools.partial(self.engine.residents.post, self.stream_id, expire)
+            self.engine.timers.arm(self._timer_key, fleet.deadline_uptime_s, post)
         self._follow_budget(fleet)
 
     def _correct_roster(self, fleet: Fleet) -> None:
@@ -237,8 +248,9 @@ class FleetActor(AggregateHost[Fleet]):
 
     def may_retire(self) -> bool:
         """See `AggregateHost`. Agents see in the roster that their fleet is paused: then it stays."""
-        is_paused = self._state is not None and self._state.pause is not None and not self._state.has_ended
-        return self._bundle is None and not self._waiting and not is_paused and not self._discarded
+        if self._bundle is not None or self._waiting or self._discarded or self._watch.has_suspicion:
+            return False
+        return self._state is None or self._state.pause is None or self._state.has_ended
 
     def retired(self) -> None:
         """See `AggregateHost`."""
@@ -256,10 +268,30 @@ class FleetActor(AggregateHost[Fleet]):
                 self._next_broadcast()
             case LookForRoom():
                 self._look_for_room()
+            case Still() | StillAnswer() | CheckStill():
+                self._watch_on(message)
             case Sealed():
                 if message.bundle is self._bundle:
                     self._bundle = None
                     self._next_broadcast()
+
+    def _watch_on(self, message: Still | StillAnswer | CheckStill) -> None:
+        try:
+            fleet, fresh = self.load()
+        except StoreFault as error:
+            self.discard(error)
+            return
+        if fresh:
+            self.follow()
+        match message:
+            case Still():
+                self._watch.heard(fleet, message)
+            case StillAnswer():
+                self._watch.answered(fleet, message)
+            case CheckStill() if self._bundle is not None or self._broadcasts:
+                self._watch.changed(fleet)
+            case CheckStill():
+                self._watch.begin(fleet)
 
     def _answer_roster(self, message: GetRoster) -> None:
         try:

@@ -14,15 +14,15 @@ told is committed. Errors are `Refused` (nothing was recorded) or `Fault`.
 import itertools
 import os
 import secrets
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Self, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
 
 import msgspec
 
 from fleetlog.domain import checks
 from fleetlog.domain import commands as c
 from fleetlog.domain.budget import check_budget
-from fleetlog.domain.errors import InvalidArgument, NotAllowed
+from fleetlog.domain.errors import NotAllowed
 from fleetlog.domain.values import (
     AGENT_ENDED,
     OPERATOR,
@@ -33,42 +33,36 @@ from fleetlog.domain.values import (
     Message,
     MessageType,
     Severity,
-    Stored,
-    fleet_id_of,
-    stamp_of,
 )
 from fleetlog.runtime import arguments, mail
 from fleetlog.runtime.assembly import Assembly, RuntimeConfig
 from fleetlog.runtime.brains.function import Brain
 from fleetlog.runtime.brains.result_schema import check_schema
-from fleetlog.runtime.calls import Call, Calls
+from fleetlog.runtime.calls import Call
 from fleetlog.runtime.clock import Clock, SystemClock
-from fleetlog.runtime.engine import CallKey, Request
+from fleetlog.runtime.engine import CallKey
 from fleetlog.runtime.journal import Receipt
 from fleetlog.runtime.ownership import directory_path
-from fleetlog.runtime.questions import Questions
 from fleetlog.runtime.replies import (
     AckReply,
     FleetReply,
-    HelpReply,
     SendReply,
     SpawnReply,
 )
 from fleetlog.runtime.reply import Reply
 from fleetlog.runtime.store import EventStore
+from fleetlog.runtime.ticket_notices import OnTicket
+from fleetlog.runtime.tickets import Tickets
 
 __all__ = ["Runtime", "RuntimeConfig"]
 
-R = TypeVar("R", bound=msgspec.Struct)
 
-
-class Runtime(Questions):
+class Runtime(Tickets):
     """One event log, its actors and its workers. Make it with `Runtime.open`."""
 
     def __init__(self, parts: Assembly, config: RuntimeConfig) -> None:
         super().__init__(parts)
         self.config = config
-        self._calls = Calls(parts.engine.store)
         self._message_stem = f"message-{secrets.token_hex(8)}-"
         self._message_numbers = itertools.count(1)
 
@@ -84,12 +78,15 @@ class Runtime(Questions):
         clock: Clock | None = None,
         store: EventStore | None = None,
         recover: bool = True,
+        on_ticket: OnTicket | None = None,
     ) -> Self:
         """Open a runtime directory (made if it is not there), or `memory:` for one that leaves nothing.
 
         What had been interrupted goes on at once (with `recover=False` it waits for a later open). `store`
-        replaces the log's store, for tests. Raises `DirectoryOwned` when another process has the directory,
-        `InvalidArgument` or `StoreFault` when it cannot be used.
+        replaces the log's store, for tests. `on_ticket` is called with every `TicketNotice` (a ticket was opened, is
+        reminded of, was escalated): at least once, on a thread of its own.
+        Raises `DirectoryOwned` when another process has the directory, `InvalidArgument` or `StoreFault` when it
+        cannot be used.
         """
         config = config or RuntimeConfig()
         parts = Assembly(directory_path(directory), config, clock or SystemClock(), brains, store)
@@ -97,6 +94,7 @@ class Runtime(Questions):
             if recover:
                 parts.recover()
             parts.sweep_idle()
+            parts.notify(on_ticket)
         except BaseException:
             parts.close()
             raise
@@ -121,7 +119,7 @@ class Runtime(Questions):
         """Spawn a fleet and all its agents, in one commit; they start at once."""
         spec = arguments.typed(spec, FleetSpec, "spec")
         for agent in spec.agents:
-            self._check_runnable(agent)
+            self._check_runnable(agent, spec.workspace)
         command = c.SpawnFleet(spec, self.config.max_agents)
         fleet_id = f"fleet-{arguments.new_stamp()}"
         return self._change("spawn_fleet", fleet_id, command, spec, SpawnReply, _spawned, idempotency_key)
@@ -129,7 +127,8 @@ class Runtime(Questions):
     def attach_agent(self, fleet_id: str, spec: AgentSpec, *, idempotency_key: str | None = None) -> SpawnReply:
         """Add an agent to a fleet that is running; it starts at once."""
         spec = arguments.typed(spec, AgentSpec, "spec")
-        self._check_runnable(spec)
+        workspace = self._workspace_of(fleet_id) if spec.agent else ""
+        self._check_runnable(spec, workspace)
         command = c.AttachAgent(spec, self.config.max_agents)
         given = (arguments.fleet_id(fleet_id), spec)
         return self._change("attach_agent", fleet_id, command, given, SpawnReply, _spawned, idempotency_key)
@@ -285,53 +284,6 @@ class Runtime(Questions):
             idempotency_key,
         )
 
-    # --- help --------------------------------------------------------------------------------
-
-    def request_help(
-        self,
-        agent_id: str,
-        blocker: str,
-        *,
-        attempted: str = "",
-        deadline: int | None = None,
-        idempotency_key: str | None = None,
-    ) -> HelpReply:
-        """Ask a person on behalf of an agent; the answer reaches it as a message. `deadline` is an epoch
-        millisecond, for people to see."""
-        checks.text("blocker", blocker, empty=False)
-        checks.text("attempted", attempted)
-        if deadline is not None:
-            checks.integer("deadline", deadline)
-        help_id = f"help-{stamp_of(arguments.agent_id(agent_id))}-{secrets.token_hex(4)}"
-        command = c.RequestHelp(help_id, blocker, attempted, deadline)
-        given = (agent_id, blocker, attempted, deadline)
-        return self._change(
-            "request_help",
-            agent_id,
-            command,
-            given,
-            HelpReply,
-            lambda _: HelpReply(help_id),
-            idempotency_key,
-        )
-
-    def answer_help(
-        self, help_id: str, answer: str, *, by: str = OPERATOR, idempotency_key: str | None = None
-    ) -> HelpReply:
-        """Answer a request for help; the agent gets it in the same commit."""
-        command = c.AnswerHelp(help_id, checks.payload(answer), checks.identifier("by", by))
-        self._catch_up()
-        agent_id = self._parts.queries.help_agent(help_id)
-        return self._change(
-            "answer_help",
-            agent_id,
-            command,
-            command,
-            HelpReply,
-            lambda _: HelpReply(help_id),
-            idempotency_key,
-        )
-
     # --- artifacts ---------------------------------------------------------------------------
 
     def store_artifact(self, content: str | bytes) -> Artifact:
@@ -339,58 +291,7 @@ class Runtime(Questions):
         self._check_open()
         return self._parts.engine.artifacts.put(content.encode() if isinstance(content, str) else content)
 
-    # --- a command's way ---------------------------------------------------------------------
-
-    def _change_fleet(
-        self, operation: str, fleet_id: str, command: c.FleetCommand, idempotency_key: str | None
-    ) -> FleetReply:
-        given = (arguments.fleet_id(fleet_id), command)
-        return self._change(
-            operation,
-            fleet_id,
-            command,
-            given,
-            FleetReply,
-            lambda _: FleetReply(fleet_id),
-            idempotency_key,
-        )
-
-    def _change_agent(
-        self, operation: str, agent_id: str, command: c.AgentCommand, idempotency_key: str | None
-    ) -> FleetReply:
-        fleet_id = fleet_id_of(arguments.agent_id(agent_id))
-        given = (agent_id, command)
-        return self._change(
-            operation,
-            agent_id,
-            command,
-            given,
-            FleetReply,
-            lambda _: FleetReply(fleet_id),
-            idempotency_key,
-        )
-
-    def _change(
-        self,
-        operation: str,
-        stream_id: str,
-        command: c.AgentCommand | c.FleetCommand,
-        given: object,
-        reply_type: type[R],
-        seal: Callable[[Any], R],
-        idempotency_key: str | None,
-    ) -> R:
-        """One command to one actor, and its reply after the commit."""
-
-        def make(key: CallKey | None) -> R:
-            self._parts.engine.journal.wait_for_room()
-            future: Reply[Receipt] = Reply()
-            self._parts.engine.residents.send(stream_id, Request(command, future, key=key))
-            return self._replied(future, seal)
-
-        self._check_open()
-        reply, _ = self._calls.once(Call(operation, given, reply_type, make, seal), idempotency_key)
-        return reply
+    # --- a message's way -----------------------------------------------------------------------
 
     def _send(
         self,
@@ -420,24 +321,19 @@ class Runtime(Questions):
         states = self._parts.queries.deliveries(reply.message_id, reply.recipients)
         return msgspec.structs.replace(reply, deliveries=states, position=position)
 
-    def _replied(self, future: Reply[Receipt], seal: Callable[[Any], R]) -> R:
-        receipt = future.result()
-        reply: R = msgspec.structs.replace(seal(receipt.outcome), position=receipt.position)
-        return reply
-
-    def _stored(self, field: str, value: object) -> Stored:
-        try:
-            return self._parts.engine.artifacts.store_value(value)
-        except (TypeError, ValueError, OverflowError, RecursionError) as error:
-            raise InvalidArgument(f"'{field}' cannot be stored: {error}") from error
-
     def _new_message_id(self) -> str:
         """Unique: no two runtimes have the same stem, and this one counts."""
         return f"{self._message_stem}{next(self._message_numbers)}"
 
-    def _check_runnable(self, spec: AgentSpec) -> None:
+    def _workspace_of(self, fleet_id: str) -> str:
+        self._catch_up()
+        return self._parts.queries.fleet(arguments.fleet_id(fleet_id)).workspace
+
+    def _check_runnable(self, spec: AgentSpec, workspace: str) -> None:
         if spec.brain:
             self._parts.engine.brains.find(spec.brain)
+        if spec.brain == "claude" and spec.agent:
+            self._parts.claude.catalog(workspace or None).find(spec.agent)
         if spec.result_schema is not None:
             check_schema(spec.result_schema)
 

@@ -5,6 +5,7 @@ directory as `reports/FLEET.md`.
 """
 
 import os
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from fleetlog.domain.errors import InvalidArgument, NotAllowed, StoreFault
 from fleetlog.domain.values import FLEET_ENDED, FleetSpec
 from fleetlog.runtime.brains.provider import ClaudeSettings
 from fleetlog.runtime.console import Screen, agents_table, counted, duration, report_of
-from fleetlog.runtime.host import Runtime
+from fleetlog.runtime.host import Runtime, RuntimeConfig
 from fleetlog.runtime.live import Watched, interruptible, watch
 from fleetlog.runtime.ownership import directory_path
 from fleetlog.runtime.replies import FleetStatus, Results
@@ -76,7 +77,7 @@ def require_key(otherwise: str) -> None:
 def run(directory: str, spec: FleetSpec, doing: str, screen: Screen, out: str | None) -> Ending:
     """Run a fleet to its end."""
     _check_out(out)
-    with interruptible() as interrupt, Runtime.open(directory, recover=False) as runtime:
+    with interruptible() as interrupt, Runtime.open(directory, config=_config(), recover=False) as runtime:
         others = len(runtime.list_fleets(status="running", limit=1_000).fleets)
         before = runtime.position
         fleet_id = runtime.spawn_fleet(spec).fleet_id
@@ -91,7 +92,7 @@ def run(directory: str, spec: FleetSpec, doing: str, screen: Screen, out: str | 
 def resume(directory: str, fleet_ids: Sequence[str], screen: Screen, out: str | None) -> Ending:
     """Have these fleets go on. What cannot go on here is said, and does not keep the others."""
     _check_out(out)
-    with interruptible() as interrupt, Runtime.open(directory, recover=False) as runtime:
+    with interruptible() as interrupt, Runtime.open(directory, config=_config(), recover=False) as runtime:
         before = runtime.position
         going = [
             fleet_id for fleet_id in fleet_ids if _recovered(runtime, fleet_id, screen, is_only=len(fleet_ids) == 1)
@@ -107,6 +108,14 @@ def resume(directory: str, fleet_ids: Sequence[str], screen: Screen, out: str | 
         watched = watch(runtime, going, screen, interrupt, before)
         ending = _concluded(runtime, watched, screen, directory, out, interrupt.signal)
         return Ending(ending.is_complete and len(going) == len(fleet_ids), ending.signal)
+
+
+def _config() -> RuntimeConfig:
+    """With the command that tells people of tickets, from the environment."""
+    try:
+        return RuntimeConfig(notify_command=tuple(shlex.split(os.environ.get("FLEETLOG_NOTIFY", ""))))
+    except ValueError as error:
+        raise InvalidArgument(f"'FLEETLOG_NOTIFY' must be a command line: {error}") from error
 
 
 def _recovered(runtime: Runtime, fleet_id: str, screen: Screen, *, is_only: bool) -> bool:
@@ -192,9 +201,11 @@ def _say_how_to_go_on(runtime: Runtime, watched: Watched, screen: Screen, direct
     if watched.needs_person:
         for fleet in watched.fleets:
             _say_what_is_paused(fleet, screen, option)
-            for request in runtime.help_requests(fleet.fleet.id, "open").requests:
+            for request in runtime.list_help(fleet.fleet.id, "open").requests:
                 screen.say(f"A person is asked: {request.blocker}")
-                screen.say(f"  fleetlog answer {request.help_id} TEXT{option}")
+                is_approval = request.kind == "approval"
+                how = f"approve {request.help_id}" if is_approval else f"answer {request.help_id} TEXT"
+                screen.say(f"  fleetlog {how}{option}" + ("   or with --deny" if is_approval else ""))
             for doubt in runtime.doubts(fleet.fleet.id):
                 screen.say(f"Was step '{doubt.name}' of {doubt.agent_id} done?")
                 screen.say(f"  fleetlog resolve {doubt.agent_id} done{option}   or   retry")

@@ -2,13 +2,13 @@
 
 import sqlite3
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
 from fleetlog.domain import checks
 from fleetlog.domain.errors import InvalidArgument, NotFound
-from fleetlog.domain.values import Budget, Stored, Usage
+from fleetlog.domain.values import Budget, Stored, TicketKind, TicketStatus, Usage
 from fleetlog.projections.projection import Projection
 from fleetlog.projections.spend import USAGE_COLUMNS
 from fleetlog.runtime.artifacts import ArtifactStore
@@ -20,14 +20,16 @@ from fleetlog.runtime.rows import (
     HelpRow,
     InboxMessage,
     ResultRow,
+    TicketNotice,
     TimelineEntry,
+    help_row,
 )
 from fleetlog.runtime.views import Reader
 
 __all__ = ["Queries"]
 
 MAX_PAGE = 1_000
-FLEET_STATUSES = ("running", "paused", "complete", "failed", "timed_out", "cancelled", "interrupted")
+FLEET_STATUSES = ("running", "complete", "failed", "timed_out", "cancelled", "interrupted", "paused")
 
 _SUMS = ", ".join(f"coalesce(sum({column}), 0) AS {column}" for column in USAGE_COLUMNS)
 _AGENT_STATUS = "CASE WHEN pause_kind<>'' AND status IN ('pending','running','waiting') THEN 'paused' ELSE status END"
@@ -121,6 +123,8 @@ class Queries:
             archived=bool(row["archived"]),
             agent_count=row["agent_count"],
             agents={count["shown"]: count["n"] for count in counts},
+            stuck=row["stuck"],
+            stuck_at=row["stuck_ms"],
             spent=self.spent(row["fleet_id"]),
             budget=_budget(row),
             pause_reason=row["pause_reason"],
@@ -267,31 +271,29 @@ class Queries:
 
     # --- what waits for a person -------------------------------------------------------------
 
-    def help_requests(self, fleet_id: str | None = None, status: str | None = None) -> list[HelpRow]:
-        """Requests for help, oldest first."""
+    def help_requests(
+        self, fleet_id: str | None = None, status: str | None = None, kind: str | None = None
+    ) -> list[HelpRow]:
+        """Tickets, oldest first."""
         if status is not None:
-            checks.choice("status", status, ("open", "answered", "closed"))
+            checks.choice("status", status, get_args(TicketStatus))
+        if kind is not None:
+            checks.choice("kind", kind, get_args(TicketKind))
         rows = self._rows(
             "SELECT * FROM help_requests WHERE (? IS NULL OR fleet_id=?) AND (? IS NULL OR status=?)"
-            " ORDER BY requested_ms, help_id",
-            (fleet_id, fleet_id, status, status),
+            " AND (? IS NULL OR kind=?) ORDER BY requested_ms, help_id",
+            (fleet_id, fleet_id, status, status, kind, kind),
         )
-        return [
-            HelpRow(
-                row["help_id"],
-                row["agent_id"],
-                row["fleet_id"],
-                row["blocker"],
-                row["attempted"],
-                row["deadline_ms"],
-                row["status"],
-                row["requested_ms"],
-                row["answer"],
-                row["by"],
-                row["answered_ms"],
-            )
-            for row in rows
-        ]
+        return [help_row(row) for row in rows]
+
+    def ticket_notices(self, after: int, *, open_only: bool = False) -> list[TicketNotice]:
+        """What people are to be told of tickets, of events behind a log position, oldest first."""
+        rows = self._rows(
+            "SELECT n.position, n.what, h.* FROM ticket_notices n JOIN help_requests h USING (help_id)"
+            " WHERE n.position>? AND (h.status='open' OR NOT ?) ORDER BY n.position LIMIT ?",
+            (after, open_only, MAX_PAGE),
+        )
+        return [TicketNotice(row["what"], row["position"], help_row(row)) for row in rows]
 
     def help_agent(self, help_id: str) -> str:
         """The agent that asked; raises `NotFound`."""

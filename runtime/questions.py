@@ -4,13 +4,25 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from pathlib import Path
 
 from fleetlog.domain import checks
 from fleetlog.domain.errors import RuntimeClosed
 from fleetlog.domain.values import AGENT_ENDED, FLEET_ENDED
 from fleetlog.runtime.assembly import Assembly
 from fleetlog.runtime.audit import Verdict, verify
-from fleetlog.runtime.replies import AgentList, FleetList, FleetStatus, HelpList, InboxReply, Results, Spend
+from fleetlog.runtime.brains.gate import GateState
+from fleetlog.runtime.definitions.catalog import Catalog
+from fleetlog.runtime.replies import (
+    AgentList,
+    Definitions,
+    FleetList,
+    FleetStatus,
+    HelpList,
+    InboxReply,
+    Results,
+    Spend,
+)
 from fleetlog.runtime.rows import DoubtRow, FleetRow, TimelineEntry
 
 __all__ = ["Questions"]
@@ -61,6 +73,23 @@ class Questions:
             tuple(queries.paid_calls(fleet_id)),
             position,
         )
+
+    def definitions(self, query: str = "", workspace: str | None = None) -> Definitions:
+        """The agent definitions that a spec's `agent` may name: the workspace's, the user's, the bundled ones; with a
+        query those that fit, best first. `problems` are files that hold none, or more than is understood."""
+        catalog = Catalog.load(Path(workspace) if workspace else None)
+        found = catalog.search(checks.text("query", query, max_chars=1_000))
+        return Definitions(len(found), tuple(found), catalog.problems)
+
+    def gates(self) -> list[GateState]:
+        """The gates in front of models, as they are now: who is let in, who waits, until when one is closed."""
+        self._check_open()
+        return self._parts.claude.gates.states()
+
+    def drafts(self) -> dict[str, str]:
+        """Agent id -> the end of the reply that its model is just writing. Nothing of it is durable."""
+        self._check_open()
+        return self._parts.claude.drafts.texts()
 
     def collect_results(self, fleet_id: str, wait_s: float = 0.0) -> Results:
         """How the fleet's agents have ended. Waits up to `wait_s` seconds until the fleet ends (a fleet that
@@ -122,10 +151,14 @@ class Questions:
         position = self._catch_up()
         return InboxReply(tuple(self._parts.queries.inbox(agent_id, since, all=all)), position)
 
-    def help_requests(self, fleet_id: str | None = None, status: str | None = None) -> HelpList:
-        """Requests for help: `open`, `answered`, `closed` or all."""
+    def list_help(self, fleet_id: str | None = None, status: str | None = None, *, kind: str | None = None) -> HelpList:
+        """Tickets: `open`, `answered`, `expired`, `cancelled` or all; of kind `help`, `approval` or both."""
         position = self._catch_up()
-        return HelpList(tuple(self._parts.queries.help_requests(fleet_id, status)), position)
+        return HelpList(tuple(self._parts.queries.help_requests(fleet_id, status, kind)), position)
+
+    def help_requests(self, fleet_id: str | None = None, status: str | None = None) -> HelpList:
+        """As `list_help`."""
+        return self.list_help(fleet_id, status)
 
     def doubts(self, fleet_id: str | None = None) -> tuple[DoubtRow, ...]:
         """Steps of which it is not known whether they were done, waiting for `resolve_doubt`."""

@@ -5,6 +5,7 @@ change committed, or up to where a query's answer has seen the log.
 import msgspec
 
 from fleetlog.domain.values import Budget, Usage
+from fleetlog.runtime.definitions.definition import AgentDefinition, Problem
 from fleetlog.runtime.rows import AgentRow, CallRow, FleetRow, HelpRow, InboxMessage, ResultRow
 
 __all__ = [
@@ -83,6 +84,14 @@ class AgentList(msgspec.Struct, frozen=True):
 
     agents: tuple[AgentRow, ...]
     position: int
+
+
+class Definitions(msgspec.Struct, frozen=True):
+    """Agent definitions one can spawn, and what is wrong with files that should hold one."""
+
+    count: int
+    agents: tuple[AgentDefinition, ...]
+    problems: tuple[Problem, ...]
 
 
 class InboxReply(msgspec.Struct, frozen=True):

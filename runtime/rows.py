@@ -1,17 +1,31 @@
 """The rows of answers: what a query tells of a fleet, an agent, a message. Times are UTC epoch milliseconds."""
 
+import sqlite3
 from typing import Any
 
 import msgspec
 
-from fleetlog.domain.values import Budget, Usage
+from fleetlog.domain.tickets import Ticket
+from fleetlog.domain.values import Budget, HelpPolicy, Usage
 
-__all__ = ["AgentRow", "CallRow", "DoubtRow", "FleetRow", "HelpRow", "InboxMessage", "ResultRow", "TimelineEntry"]
+__all__ = [
+    "AgentRow",
+    "CallRow",
+    "DoubtRow",
+    "FleetRow",
+    "HelpRow",
+    "InboxMessage",
+    "ResultRow",
+    "TicketNotice",
+    "TimelineEntry",
+    "help_row",
+]
 
 
 class FleetRow(msgspec.Struct, frozen=True):
-    """A fleet. Times are UTC epoch milliseconds. `agents` counts its agents by status; `spent` is what their paid calls
-    have used, `pause_reason` why it is paused, if it is."""
+    """A fleet. Times are UTC epoch milliseconds. `agents` counts its agents by status. `stuck` is who waited for whom
+    when it was last found stuck, at `stuck_at`; `spent` is what their paid calls have used, `pause_reason` why it is
+    paused, if it is."""
 
     id: str
     name: str
@@ -30,6 +44,8 @@ class FleetRow(msgspec.Struct, frozen=True):
     spent: Usage = Usage()
     budget: Budget | None = None
     pause_reason: str = ""
+    stuck: str = ""
+    stuck_at: int | None = None
 
 
 class AgentRow(msgspec.Struct, frozen=True):
@@ -74,6 +90,15 @@ class CallRow(msgspec.Struct, frozen=True):
     ended_at: int | None
 
 
+class TicketNotice(msgspec.Struct, frozen=True):
+    """What people are told of a ticket: it was `opened`, they are `reminded`, or it was `escalated`. `position` is the
+    event's place in the log; `ticket` is as it is now."""
+
+    what: str
+    position: int
+    ticket: "HelpRow"
+
+
 class InboxMessage(msgspec.Struct, frozen=True):
     """A message in an agent's inbox. `state` is queued, seen or acknowledged."""
 
@@ -102,7 +127,9 @@ class ResultRow(msgspec.Struct, frozen=True):
 
 
 class HelpRow(msgspec.Struct, frozen=True):
-    """A request for a person. `status` is open, answered or closed (its agent has ended)."""
+    """A ticket: what a person is asked. `kind` is help or approval, `status` open, answered, expired or cancelled.
+    Of an approval, `blocker` is the action, `subject` the exact call as JSON, `attempted` the reason, `granted` the
+    decision and `answer` its note. While it is open, `reminds_at`, `escalates_at` and `expires_at` are what is due."""
 
     help_id: str
     agent_id: str
@@ -115,6 +142,18 @@ class HelpRow(msgspec.Struct, frozen=True):
     answer: str | None
     by: str | None
     answered_at: int | None
+    kind: str = "help"
+    subject: str = ""
+    granted: bool | None = None
+    reminders: int = 0
+    escalated_to: str = ""
+    escalated_at: int | None = None
+    reason: str = ""
+    closed_at: int | None = None
+    reminds_at: int | None = None
+    escalates_at: int | None = None
+    expires_at: int | None = None
+    policy: HelpPolicy = HelpPolicy()
 
 
 class DoubtRow(msgspec.Struct, frozen=True):
@@ -137,3 +176,35 @@ class TimelineEntry(msgspec.Struct, frozen=True):
     what: str
     by: str
     summary: str
+
+
+def help_row(row: sqlite3.Row) -> HelpRow:
+    """A ticket as the view holds it, with what is due."""
+    policy = msgspec.json.decode(row["policy"], type=HelpPolicy)
+    is_escalated = row["escalated_ms"] is not None
+    ticket = Ticket(row["kind"], row["status"], row["requested_ms"], policy, row["reminders"], is_escalated)
+    return HelpRow(
+        help_id=row["help_id"],
+        agent_id=row["agent_id"],
+        fleet_id=row["fleet_id"],
+        blocker=row["blocker"],
+        attempted=row["attempted"],
+        deadline=row["deadline_ms"],
+        status=row["status"],
+        requested_at=row["requested_ms"],
+        answer=row["answer"],
+        by=row["by"],
+        answered_at=row["answered_ms"],
+        kind=row["kind"],
+        subject=row["subject"],
+        granted=None if row["granted"] is None else bool(row["granted"]),
+        reminders=row["reminders"],
+        escalated_to=row["escalated_to"],
+        escalated_at=row["escalated_ms"],
+        reason=row["reason"],
+        closed_at=row["closed_ms"],
+        reminds_at=ticket.reminds_ms if ticket.is_open else None,
+        escalates_at=ticket.escalates_ms if ticket.is_open else None,
+        expires_at=ticket.expires_ms if ticket.is_open else None,
+        policy=policy,
+    )

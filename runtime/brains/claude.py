@@ -33,12 +33,13 @@ from fleetlog.runtime.brains.conversation import (
 from fleetlog.runtime.brains.guard import Verdict
 from fleetlog.runtime.brains.model_calls import ModelCalls
 from fleetlog.runtime.brains.provider import ModelReply, TooLong
-from fleetlog.runtime.brains.toolbelt import Toolbelt
+from fleetlog.runtime.brains.toolbelt import Surroundings, Toolbelt
 from fleetlog.runtime.tools.tool import Tool, ToolOutput
 
 __all__ = ["ClaudeBrain", "Words"]
 
 MAX_CUT_REPLIES = 4
+MAX_SUBJECT_BYTES = 32_768
 MAX_RESULT_CHARS = 100_000
 FULL_SHARE = 0.8
 """Of the model's window: beyond it the conversation is compacted."""
@@ -65,9 +66,9 @@ class ClaudeBrain:
         self,
         calls: ModelCalls,
         words: Callable[[str, str | None], Words],
-        outside: Callable[[Context], tuple[Tool, ...]],
+        around: Callable[[Context], Surroundings],
     ) -> None:
-        self.calls, self.words, self.outside = calls, words, outside
+        self.calls, self.words, self.around = calls, words, around
 
     def __call__(self, ctx: Context) -> None:
         """Go on where the agent is. Ends only by a wait, a stop or an error."""
@@ -80,7 +81,7 @@ class _Session:
     def __init__(self, brain: ClaudeBrain, ctx: Context) -> None:
         self._calls, self._ctx = brain.calls, ctx
         self._words = brain.words(ctx.spec.agent, ctx.workspace)
-        self._belt = Toolbelt(ctx.spec, ctx.workspace, self._words.tools, lambda: brain.outside(ctx))
+        self._belt = Toolbelt(ctx.spec, ctx.workspace, self._words.tools, brain.around(ctx))
         self._talk = Conversation()
         self._is_too_long = self._was_shortened = False
 
@@ -244,16 +245,25 @@ class _Session:
 
     def _use(self, call: ToolCall) -> None:
         """A tool of the belt, if need be with a person's approval."""
-        approved = self._talk.approved.get(call.id)
-        if approved is None and self._belt.needs_approval(call.name, call.input):
-            subject = msgspec.json.encode({"tool": call.name, "arguments": call.input}).decode()
-            self._ctx.open_ticket(f"{call.name} in the workspace", subject)
+        approved = call.id in self._talk.approved
+        if not approved and self._belt.needs_approval(call.name, call.input):
+            self._ctx.open_approval(call.name, self._subject(call), self._talk.text[-500:])
             return
-        tool = self._belt.find(call.name, call.input, approved=bool(approved))
+        tool = self._belt.find(call.name, call.input, approved=approved)
         if tool is None:
             self._answer(call, f"The tool {call.name} is not available any more.", is_error=True)
             return
         self._ctx.step(tool_step(call), tool.effect, self._called, tool, call)
+
+    def _subject(self, call: ToolCall) -> dict[str, Any]:
+        """What a person is shown of a call: all of it, or the beginning of what is long and where the whole is."""
+        subject = {"tool": call.name, "arguments": call.input}
+        packed = msgspec.json.encode(subject)
+        if len(packed) <= MAX_SUBJECT_BYTES:
+            return subject
+        shown = {name: part[:2_000] if isinstance(part, str) else part for name, part in call.input.items()}
+        whole = self._ctx.tool_run.artifacts.put(packed).sha256
+        return {"tool": call.name, "arguments": shown, "cut": f"the whole is artifact {whole}"}
 
     def _called(self, tool: Tool, call: ToolCall) -> dict[str, Any]:
         try:
@@ -334,7 +344,7 @@ class _Session:
             raise StepInDoubt(record.name, index)
         if policy == "tell" or call is None:
             return False
-        tool = self._belt.find(call.name, call.input, approved=bool(self._talk.approved.get(call.id)))
+        tool = self._belt.find(call.name, call.input, approved=call.id in self._talk.approved)
         if tool is None:
             return False
         self._ctx.redo(index, record.name, record.effect, lambda: self._called(tool, call))

@@ -3,33 +3,45 @@
 Its rule: nothing is imported, read or started before an agent needs it, and everything is closed with the runtime.
 """
 
+import logging
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fleetlog.domain.errors import NotFound
 from fleetlog.runtime.brains.context import Context
 from fleetlog.runtime.brains.drafts import Drafts
 from fleetlog.runtime.brains.gate import Gates
 from fleetlog.runtime.brains.provider import ClaudeSettings
+from fleetlog.runtime.definitions.catalog import Catalog
 from fleetlog.runtime.tools.mcp_servers import McpServers
 from fleetlog.runtime.tools.tool import Tool
 
 if TYPE_CHECKING:
     from fleetlog.runtime.brains.claude import ClaudeBrain, Words
+    from fleetlog.runtime.brains.toolbelt import Surroundings
+    from fleetlog.runtime.tools.sandbox import NoSandbox, Sandbox
 
 __all__ = ["ClaudeRoom"]
+
+logger = logging.getLogger("fleetlog.claude")
+
+CATALOG_AGE_S = 60.0
 
 
 class ClaudeRoom:
     """One runtime's. Any thread."""
 
     def __init__(
-        self, settings: ClaudeSettings, prices: Path | None, gates: Gates, jitter: Callable[[], float]
+        self, settings: ClaudeSettings, directory: Path | None, gates: Gates, jitter: Callable[[], float]
     ) -> None:
-        self._settings, self._prices, self._jitter = settings, prices, jitter
+        self._settings, self._directory, self._jitter = settings, directory, jitter
         self.gates, self.drafts, self.servers = gates, Drafts(), McpServers()
-        self._lock = threading.Lock()  # guards _brain
+        self._lock = threading.Lock()  # guards all below
+        self._sandbox: Sandbox | NoSandbox | None = None
+        self._catalogs: dict[str | None, tuple[float, Catalog]] = {}
         self._brain: ClaudeBrain | None = None
 
     def brain(self) -> "ClaudeBrain":
@@ -45,14 +57,47 @@ class ClaudeRoom:
         from fleetlog.runtime.brains.prices import Prices
         from fleetlog.runtime.brains.provider import Provider
 
-        prices = Prices.load(self._prices)
+        prices = Prices.load(self._directory / "prices.toml" if self._directory else None)
         calls = ModelCalls(Provider(self._settings), self.gates, prices, self.drafts, self._jitter)
-        return ClaudeBrain(calls, self._words, self._outside)
+        return ClaudeBrain(calls, self._words, self._around)
 
-    def _words(self, definition: str, workspace: str | None) -> "Words":
+    def catalog(self, workspace: str | None) -> Catalog:
+        """The agent definitions for a workspace; read again when those last read are a minute old."""
+        now = time.monotonic()
+        with self._lock:
+            read_at, found = self._catalogs.get(workspace, (-1e9, None))
+            if found is None or now - read_at > CATALOG_AGE_S:
+                found = Catalog.load(Path(workspace) if workspace else None)
+                self._catalogs[workspace] = (now, found)
+            return found
+
+    def _words(self, name: str, workspace: str | None) -> "Words":
+        """What the agent's definition gives. One that has gone since the agent was spawned is missed by no agent that
+        has its briefing already."""
         from fleetlog.runtime.brains.claude import Words
 
-        return Words()
+        if not name:
+            return Words()
+        try:
+            found = self.catalog(workspace).find(name)
+        except NotFound as error:
+            logger.warning("action=definition_gone error=%s", error)
+            return Words()
+        return Words(found.prompt, found.model, found.tools)
+
+    def _around(self, ctx: Context) -> "Surroundings":
+        from fleetlog.runtime.brains.toolbelt import Surroundings
+
+        hidden = (".fleetlog", *([str(self._directory)] if self._directory else []))
+        return Surroundings(hidden, self._found_sandbox, lambda: self._outside(ctx))
+
+    def _found_sandbox(self) -> "Sandbox | NoSandbox":
+        from fleetlog.runtime.tools.sandbox import find_sandbox
+
+        with self._lock:
+            if self._sandbox is None:
+                self._sandbox = find_sandbox()
+            return self._sandbox
 
     def _outside(self, ctx: Context) -> tuple[Tool, ...]:
         """The tools of the agent's outside servers, in the order of its spec."""

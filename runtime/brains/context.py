@@ -34,6 +34,7 @@ from fleetlog.domain.values import (
     stamp_of,
 )
 from fleetlog.runtime.brains.paid_step import PaidCalls
+from fleetlog.runtime.brains.people import AsksPeople
 from fleetlog.runtime.brains.processes import CommandResult, run_process
 from fleetlog.runtime.brains.result_schema import schema_violations
 from fleetlog.runtime.brains.run import Run, RunParked, RunStart, RunStopped, RunSuspended
@@ -43,7 +44,7 @@ __all__ = ["CommandResult", "Context"]
 _ERROR_CHARS = 4_000
 
 
-class Context:
+class Context(AsksPeople):
     """One run's view of its agent."""
 
     def __init__(self, run: Run, start: RunStart) -> None:
@@ -219,7 +220,7 @@ class Context:
 
     def ask(self, to: str, payload: str, timeout_s: float | None = None) -> Message:
         """Ask a peer and wait durably for its answer. Raises `NoAnswer` when the peer has ended without
-        one, or not answered within `timeout_s` seconds of runtime uptime."""
+        one, not answered within `timeout_s` seconds of runtime uptime, or never can: everyone waits."""
         question = self.send(to, "question", payload)
         answer = self._take(f"answer from {to}", ("result",), "", question, timeout_s, acknowledge=True)
         if answer is None:
@@ -250,7 +251,8 @@ class Context:
         correlation_id: str = "",
     ) -> Message | None:
         """The oldest unread message (that fits), marked as seen; waits for one without holding a thread.
-        None when `timeout_s` seconds of runtime uptime have passed."""
+        None when `timeout_s` seconds of runtime uptime have passed. Raises `NoAnswer` when the wait can never
+        end: every agent of the fleet waits and nothing is in flight."""
         wanted = tuple(checks.choice("types", word, MESSAGE_TYPES) for word in types or ())
         sender_id = "" if sender is None else self._id_of(sender)
         name = " ".join(["receive", *wanted, *(["from", sender] if sender else [])])
@@ -270,23 +272,6 @@ class Context:
         """Raise an alert: to all peers, or to one."""
         checks.choice("severity", severity, ("info", "warning", "high", "critical"))
         return self.send(to, "alert", msgspec.json.encode({"severity": severity, "text": text}).decode())
-
-    def request_help(self, blocker: str, attempted: str = "", timeout_s: float | None = None) -> str | None:
-        """Ask a person and wait durably, holding no thread, for days if need be; the answer's text."""
-        checks.text("blocker", blocker, empty=False)
-        help_id = self.open_ticket(blocker, attempted)
-        answer = self._take(f"answer to {help_id}", (), "", help_id, timeout_s, acknowledge=True)
-        return None if answer is None else answer.payload
-
-    def open_ticket(self, blocker: str, attempted: str = "") -> str:
-        """Ask a person without waiting; the ticket's id. The answer comes as a message that is correlated with it."""
-        index = self._index
-        help_id = f"help-{stamp_of(self.agent_id)}-{self.name}-{index}"
-        _, record = self._next(f"request_help {help_id}", "idempotent")
-        if record is None:
-            record = self._recorded(c.RequestHelp(help_id, blocker, attempted, index=index))
-        self._value(record, index)
-        return help_id
 
     def _take(
         self,
@@ -491,6 +476,8 @@ class Context:
                 raise errors.StepFailed(record.name, record.error_type, record.error)
             case "doubted" | "started":
                 raise errors.StepInDoubt(record.name, index)
+            case "abandoned":
+                raise errors.NoAnswer(record.error)
             case _:
                 return self._run.link.artifacts.load_value(record.value)
 

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from fleetlog.domain.agent import StepRecord
+from fleetlog.domain.tickets import Approval
 from fleetlog.domain.values import Message, agent_name_of
 from fleetlog.runtime.brains import compaction
 from fleetlog.runtime.brains.guard import Guard
@@ -80,8 +81,8 @@ class Conversation:
         self.calls: list[ToolCall] = []
         self.asked: dict[str, int] = {}
         """Calls of ask_peer whose question is sent: call id -> the index of the step that sent it."""
-        self.approved: dict[str, bool] = {}
-        """Calls a person has decided about."""
+        self.approved: set[str] = set()
+        """Calls a person has approved."""
         self.tickets: dict[str, str] = {}
         """Open tickets: step name's id -> what it is for (a call's id, or `stuck`)."""
         self.stop_reason = ""
@@ -192,7 +193,7 @@ class Conversation:
         self.calls = [
             ToolCall(block["id"], block["name"], block["input"]) for block in content if block["type"] == "tool_use"
         ]
-        self.asked, self.approved, self._results = {}, {}, {}
+        self.asked, self.approved, self._results = {}, set(), {}
         self.too_long = self.stop_reason == "model_context_window_exceeded"
         self.cut_replies = self.cut_replies + 1 if self.stop_reason == "max_tokens" else 0
         if self.stop_reason not in ("refusal", "pause_turn", *_CUT):
@@ -218,6 +219,8 @@ class Conversation:
         if record.state in ("doubted", "started"):
             verify = self.briefing.verify.get(call.name, "") if self.briefing else ""
             self._result(call, _DOUBTED.format(verify=verify or "Find out before you go on."), is_error=True)
+        elif record.state == "abandoned":
+            self._result(call, f"This wait could never end: {record.error}", is_error=True)
         elif record.state == "failed":
             self._result(call, f"{record.error_type}: {record.error}", is_error=True)
         elif call.name == "ask_peer":
@@ -295,12 +298,21 @@ class Conversation:
         elif call.name == "request_help":
             self._result(call, answer, is_error=message is None)
         else:
-            self._decided(call, answer)
+            self._decided(call, message)
 
-    def _decided(self, call: ToolCall, answer: str) -> None:
-        """A person has decided about a call that needs approval. What was not decided in time is not denied, and not
+    def _decided(self, call: ToolCall, message: Message | None) -> None:
+        """A person has decided about a call that needs approval. What nobody decided about is not denied, and not
         done either."""
-        raise NotImplementedError
+        if message is None or message.declined:
+            why = message.payload if message is not None else ""
+            self._result(call, f"Nobody has decided about this call, so it was not made. {why}", is_error=True)
+            return
+        approval = msgspec.json.decode(message.payload, type=Approval)
+        if approval.granted:
+            self.approved.add(call.id)
+        else:
+            note = f": {approval.note}" if approval.note else ""
+            self._result(call, f"A person has denied this call{note}. Do not make it again.", is_error=True)
 
     def _message(self, message: Message) -> None:
         self._note_question(message)

@@ -20,6 +20,7 @@ import msgspec
 from fleetlog.domain.errors import Fault, RuntimeClosed
 from fleetlog.domain.values import Usage
 from fleetlog.runtime.brains.paid_step import Uncharged
+from fleetlog.runtime.brains.reply_stream import BrokenStream, ReplyStream
 
 if TYPE_CHECKING:
     import anthropic
@@ -229,24 +230,22 @@ class Provider:
         return self._client
 
     async def _stream(self, request: dict[str, Any], on_text: Callable[[str], None]) -> ModelReply:
-        client = self._connected()
-        begun = False
+        stream = ReplyStream()
         try:
-            async with client.messages.stream(**request) as stream:
-                begun = True
-                async for event in stream:
-                    if event.type == "text":
-                        on_text(event.text)
-                message = await stream.get_final_message()
-                return _reply(message, stream.request_id or "")
+            messages = self._connected().messages.with_streaming_response
+            async with messages.create(**request, stream=True) as response:
+                async for line in response.iter_lines():
+                    if piece := stream.feed(line):
+                        on_text(piece)
+                return _reply(stream.message(), response.headers.get("request-id", ""))
         except Exception as error:
-            raise _translated(error, begun) from error
+            raise _translated(error) from error
 
     async def _count(self, request: dict[str, Any]) -> int:
         try:
             counted = await self._connected().messages.count_tokens(**request)
         except Exception as error:
-            raise _translated(error, begun=False) from error
+            raise _translated(error) from error
         return counted.input_tokens
 
 
@@ -256,15 +255,12 @@ NO_KEY = (
 )
 
 
-def _reply(message: Any, request_id: str) -> ModelReply:
-    """The reply as it is recorded; raises `Unanswered` when it is none."""
-    if message.stop_reason is None or message.usage is None:
-        raise Unanswered("the reply was cut off before its end")
-    whole = message.to_dict()
-    blocks = [{name: part for name, part in block.items() if part is not None} for block in whole["content"]]
-    usage = {name: part for name, part in whole["usage"].items() if part is not None}
-    details = whole.get("stop_details")
-    return ModelReply(blocks, message.stop_reason, usage, request_id, message.model, message.id, details)
+def _reply(message: Mapping[str, Any], request_id: str) -> ModelReply:
+    """The reply as it is recorded."""
+    blocks = [{name: part for name, part in block.items() if part is not None} for block in message["content"]]
+    usage = {name: part for name, part in message["usage"].items() if part is not None}
+    model, own_id = str(message.get("model") or ""), str(message.get("id") or "")
+    return ModelReply(blocks, message["stop_reason"], usage, request_id, model, own_id, message.get("stop_details"))
 
 
 def usage_of(reply: ModelReply) -> Usage:
@@ -285,15 +281,17 @@ def usage_of(reply: ModelReply) -> Usage:
 # --- errors --------------------------------------------------------------------------------------
 
 
-def _translated(error: Exception, begun: bool) -> Exception:
-    """One of this room's errors, for one of the libraries'. `begun`: the reply had begun to come."""
+def _translated(error: Exception) -> Exception:
+    """One of this room's errors, for one of the libraries'."""
     import anthropic
     import httpx2
 
     if isinstance(error, Unanswered | Uncharged):
         return error
+    if isinstance(error, BrokenStream):
+        return Unanswered(f"the reply broke off: {error}", is_limit=error.kind in _LIMIT_TYPES)
     if isinstance(error, anthropic.APIStatusError):
-        return _refusal(error, begun)
+        return _refusal(error)
     if isinstance(error, anthropic.APITimeoutError | TimeoutError | httpx2.TimeoutException):
         never_sent = isinstance(error.__cause__, httpx2.ConnectTimeout | httpx2.PoolTimeout)
         return Transient(_said(error)) if never_sent else Unanswered(f"nothing came in time: {_said(error)}")
@@ -303,14 +301,10 @@ def _translated(error: Exception, begun: bool) -> Exception:
     return Unanswered(f"the reply could not be read: {type(error).__name__}: {_said(error)}")
 
 
-def _refusal(error: "anthropic.APIStatusError", begun: bool) -> Exception:
-    status, kind, said = error.status_code, error.type or "", _said(error)
-    if status in (429, 529) or (status < 400 and kind in _LIMIT_TYPES):
-        if begun:  # the stream had begun: what it has cost so far is not known
-            return Unanswered(f"the provider broke off: {said}", is_limit=True)
-        return Limited(429 if kind == "rate_limit_error" else status, said, _retry_after_s(error.response.headers))
-    if status < 400:
-        return Unanswered(f"the provider broke off: {said}")
+def _refusal(error: "anthropic.APIStatusError") -> Exception:
+    status, said = error.status_code, _said(error)
+    if status in (429, 529):
+        return Limited(status, said, _retry_after_s(error.response.headers))
     if status in (408, 409) or status >= 500:
         return Transient(f"{status}: {said}")
     if status == 413 or (status == 400 and "too long" in said):

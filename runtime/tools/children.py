@@ -114,7 +114,7 @@ def supervise(run: ToolRun, child: Child, feed: Iterator[bytes], bounds: Bounds)
     group = child.process.pid
     run.add_process_group(group)
     try:
-        ending = _Supervision(run, child, feed, bounds, output).ending()
+        ending = _Supervision(run, child, bounds, output).ending(feed)
         run.check()
     except BaseException:
         output.close()
@@ -126,8 +126,9 @@ def supervise(run: ToolRun, child: Child, feed: Iterator[bytes], bounds: Bounds)
 
 
 class _Supervision:
-    def __init__(self, run: ToolRun, child: Child, feed: Iterator[bytes], bounds: Bounds, output: IO[bytes]) -> None:
-        self._run, self._child, self._feed, self._bounds, self._output = run, child, feed, bounds, output
+    def __init__(self, run: ToolRun, child: Child, bounds: Bounds, output: IO[bytes]) -> None:
+        self._run, self._child, self._bounds, self._output = run, child, bounds, output
+        self._feed: Iterator[bytes] = iter(())
         self._selector = selectors.DefaultSelector()
         self._pending = b""
         self._size = 0
@@ -135,7 +136,8 @@ class _Supervision:
         self._load_at = self._started
         self._detail = ""
 
-    def ending(self) -> Ending:
+    def ending(self, feed: Iterator[bytes]) -> Ending:
+        self._feed = feed
         with self._selector:
             self._open(self._child.process.stdout, selectors.EVENT_READ, self._receive)
             self._open(self._child.process.stdin, selectors.EVENT_WRITE, self._send)

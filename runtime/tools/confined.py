@@ -58,7 +58,8 @@ class ConfinedFolder:
     def locate(self, path: str) -> str:
         """The path that is meant, relative to the root, free of links; empty for the root itself."""
         _check_spelling(path)
-        real = os.path.realpath(os.path.join(self.root, path))
+        with _told(path):
+            real = os.path.realpath(os.path.join(self.root, path))
         if real != self.root and not real.startswith(self.root + "/"):
             reason = "is outside the workspace" if path.startswith("/") else "is a link that leads out of the workspace"
             raise ToolError(f"{_quoted(path)} {reason}; use paths below the workspace, such as src/main.py.")

@@ -12,7 +12,7 @@ from fleetlog.runtime.git import GitFailed, git_output
 from fleetlog.runtime.tools.confined import ConfinedFolder
 from fleetlog.runtime.tools.globs import Glob
 from fleetlog.runtime.tools.policy import WorkspacePolicy
-from fleetlog.runtime.tools.texts import fitted, output, visible
+from fleetlog.runtime.tools.texts import cut_note, fitted, output, path_shown
 from fleetlog.runtime.tools.tool import Tool, ToolError, ToolOutput, ToolRun
 
 __all__ = ["Entry", "Walk", "list_files_tool"]
@@ -168,14 +168,14 @@ def _list(workspace: ConfinedFolder, max_chars: int, run: ToolRun, arguments: Ma
     entries.sort(key=lambda one: one.path)
     limit = arguments.get("limit", _SHOWN)
     lines = [_line(workspace, one) for one in entries[:limit]]
-    text, is_cut = fitted(lines, max_chars)
-    is_cut = is_cut or len(entries) > limit
-    text = "\n".join([*filter(None, [text]), *_closing(walk, len(entries), limit)])
+    text, left_out = fitted(lines, max_chars)
+    text = "\n".join([*filter(None, [text]), *cut_note(left_out), *_closing(walk, len(entries), limit)])
+    is_cut = left_out or len(entries) > limit
     return output(run, text, "\n".join(_line(workspace, one) for one in entries).encode() if is_cut else None)
 
 
 def _line(workspace: ConfinedFolder, entry: Entry) -> str:
-    path = visible(os.fsencode(entry.path).decode(errors="backslashreplace"))
+    path = path_shown(entry.path)
     match entry.kind:
         case "file":
             return f"{path}  {entry.size_bytes}"
@@ -203,6 +203,6 @@ def _closing(walk: Walk, found: int, limit: int) -> list[str]:
         notes.append(f"[Stopped after {_MAX_SEEN} entries: there are more.]")
     if walk.passed_over:
         names = sorted({path.rpartition("/")[2] for path in walk.passed_over})
-        named = visible(", ".join(names[:8]))
+        named = ", ".join(map(path_shown, names[:8]))
         notes.append(f"[Passed over as ignored: {len(walk.passed_over)} ({named}{', ...' if names[8:] else ''}).]")
     return notes

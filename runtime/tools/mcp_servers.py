@@ -38,6 +38,7 @@ class McpServers:
         self._lock = threading.Lock()  # guards all that follows
         self._loop: LoopThread | None = None
         self._connections: dict[_Key, Connection] = {}
+        self._listed: dict[_Key, tuple[list[dict[str, Any]], tuple[Listed, ...]]] = {}  # of the list seen last
         self._stopping: list[Connection] = []
         self._is_closed = False
 
@@ -48,15 +49,18 @@ class McpServers:
         the waiting when it raises. Raises `McpServerFault` (not there, refused, died, too slow, no tools), or
         `RuntimeClosed`.
         """
-        loop, connection = self._connected(owner, spec)
-        listed = self._usable(spec, loop.result(connection.tools(), check))
-        return tuple(self._tool(loop, connection, spec, tool) for tool in listed)
+        check()
+        key = (owner, msgspec.json.encode(spec, order="sorted"))
+        loop, connection = self._connected(key, spec)
+        listed = self._usable(key, spec, loop.result(connection.tools(), check))
+        return tuple(_tool(loop, connection, spec, tool) for tool in listed)
 
     def release(self, owner: str) -> None:
         """The fleet has ended: its servers are stopped, in the background."""
         with self._lock:
             loop = self._loop
             ended = [self._connections.pop(key) for key in list(self._connections) if key[0] == owner]
+            self._listed = {key: listed for key, listed in self._listed.items() if key[0] != owner}
             if loop is None or not ended or self._is_closed:
                 return
             self._stopping += ended
@@ -77,10 +81,9 @@ class McpServers:
         if not in_time:
             logger.warning("action=mcp_servers_abandoned servers=%d timeout_s=%g", len(connections), timeout_s)
 
-    def _connected(self, owner: str, spec: McpServerSpec) -> "tuple[LoopThread, Connection]":
+    def _connected(self, key: _Key, spec: McpServerSpec) -> "tuple[LoopThread, Connection]":
         """The owner's connection for this spec; it may not have begun yet."""
         connection_type, loop_type = _client()
-        key = (owner, msgspec.json.encode(spec, order="sorted"))
         with self._lock:
             if self._is_closed:
                 raise RuntimeClosed("the runtime is closed; no MCP server can be started")
@@ -90,30 +93,41 @@ class McpServers:
                 self._connections[key] = connection_type(spec, self._environ)
             return self._loop, self._connections[key]
 
-    @staticmethod
-    def _usable(spec: McpServerSpec, tools: list[dict[str, Any]]) -> "tuple[Listed, ...]":
-        from fleetlog.runtime.tools.mcp_client.listing import listed_tools
-
-        listed = listed_tools(spec, tools)
-        if not listed:
-            has = ", ".join(sorted(ascii(tool["name"])[1:-1] for tool in tools)[:20])
-            raise McpServerFault(
-                f"MCP server {spec.name}: it has no tools that can be used"
-                + (f"; it lists: {has}" if has else "")
-                + (f"; its spec asks for: {', '.join(spec.tools)}" if spec.tools else "")
-            )
+    def _usable(self, key: _Key, spec: McpServerSpec, tools: list[dict[str, Any]]) -> "tuple[Listed, ...]":
+        """Those of the tools that can be used; looked through once in each life of the server."""
+        with self._lock:
+            seen, listed = self._listed.get(key, (None, ()))
+        if seen is not tools:
+            listed = _looked_through(spec, tools)
+            with self._lock:
+                if key in self._connections:
+                    self._listed[key] = (tools, listed)
         return listed
-
-    @staticmethod
-    def _tool(loop: "LoopThread", connection: "Connection", spec: McpServerSpec, listed: "Listed") -> Tool:
-        verify = "" if listed.effect != "effectful" else _how_to_verify(spec, listed)
-        call = functools.partial(_call, loop, connection, listed)
-        return Tool(listed.name, listed.description, listed.input_schema, listed.effect, call, verify)
 
     async def _stop(self, connection: "Connection") -> None:
         await connection.stop(_GRACE_S)
         with self._lock:
             self._stopping.remove(connection)
+
+
+def _looked_through(spec: McpServerSpec, tools: list[dict[str, Any]]) -> "tuple[Listed, ...]":
+    from fleetlog.runtime.tools.mcp_client.listing import listed_tools
+
+    listed = listed_tools(spec, tools)
+    if not listed:
+        has = ", ".join(sorted(ascii(tool["name"])[1:-1] for tool in tools)[:20])
+        raise McpServerFault(
+            f"MCP server {spec.name}: it has no tools that can be used"
+            + (f"; it lists: {has}" if has else "")
+            + (f"; its spec asks for: {', '.join(spec.tools)}" if spec.tools else "")
+        )
+    return listed
+
+
+def _tool(loop: "LoopThread", connection: "Connection", spec: McpServerSpec, listed: "Listed") -> Tool:
+    verify = "" if listed.effect != "effectful" else _how_to_verify(spec, listed)
+    call = functools.partial(_call, loop, connection, listed)
+    return Tool(listed.name, listed.description, listed.input_schema, listed.effect, call, verify)
 
 
 def _call(

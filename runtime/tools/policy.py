@@ -1,5 +1,6 @@
 """What one agent may do in its workspace, and the pure question whether that grants a call."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -61,7 +62,7 @@ def widened(policy: WorkspacePolicy, tool_name: str, arguments: Mapping[str, Any
 
 
 def _noted(tool_name: str, arguments: Mapping[str, Any]) -> str:
-    return msgspec.json.encode([tool_name, arguments], order="deterministic").decode()
+    return json.dumps([tool_name, dict(arguments)], sort_keys=True)
 
 
 def _is_listed(allowed: tuple[str, ...], arguments: Mapping[str, Any]) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 from fleetlog.runtime.tools.confined import ConfinedFolder
 from fleetlog.runtime.tools.policy import WorkspacePolicy
-from fleetlog.runtime.tools.texts import Text, binary_kind, decode, fitted, output, shortened, visible
+from fleetlog.runtime.tools.texts import Text, binary_kind, decode, fitted, output, path_shown, shortened, visible
 from fleetlog.runtime.tools.tool import Tool, ToolError, ToolOutput, ToolRun
 
 __all__ = ["content_of", "lines_of", "read_file_tool"]
@@ -67,12 +67,14 @@ def _read(workspace: ConfinedFolder, policy: WorkspacePolicy, run: ToolRun, argu
     if first > max(1, len(lines)):
         raise ToolError(f'"{located}" has {len(lines)} lines; there is no line {first}.')
     part = lines[first - 1 : first - 1 + limit]
-    shown, is_cut = fitted([_heading(located, content, lines, text), *_numbered(part, first)], policy.max_output_chars)
-    is_cut = is_cut or any(len(line) > _SHOWN_LINE_CHARS for line in part)
-    rest = len(lines) - (first - 1 + len(part))
-    if rest:
-        shown += f"\n[{rest} more lines; go on with offset {first + len(part)}.]"
-        is_cut = is_cut or "limit" not in arguments  # a part that was asked for is not cut
+    shown, left_out = fitted(
+        [_heading(located, content, lines, text), *_numbered(part, first)], policy.max_output_chars
+    )
+    following = first + len(part) - left_out
+    if following <= len(lines):
+        shown += f"\n[{len(lines) + 1 - following} more lines; go on with offset {following}.]"
+    is_whole_part = "limit" in arguments or first + len(part) > len(lines)  # what was not asked for is not cut
+    is_cut = left_out or not is_whole_part or any(len(line) > _SHOWN_LINE_CHARS for line in part)
     return output(run, shown, content if is_cut else None)
 
 
@@ -88,7 +90,7 @@ def _heading(located: str, content: bytes, lines: list[str], text: Text) -> str:
     notes = [f"{len(lines)} lines", f"{len(content)} bytes", f"sha256 {hashlib.sha256(content).hexdigest()}"]
     if text.mark:
         notes.append(f"{text.encoding} with byte order mark")
-    return f"{visible(located)}: {', '.join(filter(None, [*notes, text.damage]))}"
+    return f"{path_shown(located)}: {', '.join(filter(None, [*notes, text.damage]))}"
 
 
 def _numbered(lines: list[str], first: int) -> list[str]:

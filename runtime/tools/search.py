@@ -15,7 +15,7 @@ from fleetlog.runtime.tools.confined import ConfinedFolder
 from fleetlog.runtime.tools.globs import Glob
 from fleetlog.runtime.tools.listing import Entry, Walk
 from fleetlog.runtime.tools.policy import WorkspacePolicy
-from fleetlog.runtime.tools.texts import binary_kind, decode, fitted, output, visible
+from fleetlog.runtime.tools.texts import binary_kind, cut_note, decode, fitted, output, path_shown, visible
 from fleetlog.runtime.tools.tool import Tool, ToolError, ToolOutput, ToolRun
 
 __all__ = ["search_files_tool"]
@@ -26,6 +26,34 @@ _MAX_PATTERN_CHARS = 1_000
 _BOUNDS = Bounds(
     timeout_s=_TIMEOUT_S, max_output_bytes=64_000_000, max_tasks=16, max_memory_bytes=2_000_000_000, grace_s=0.0
 )
+
+_ARGUMENTS: dict[str, Any] = {
+    "pattern": {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": _MAX_PATTERN_CHARS,
+        "description": "Such as 'def \\w+_test' or 'TODO|FIXME'. Escape what is meant to the letter.",
+    },
+    "path": {"type": "string", "description": "A folder or one file to search. Default: the whole root."},
+    "glob": {
+        "type": "string",
+        "description": "Only files whose path (from the root) matches, such as '*.py' or 'src/**/*.ts'.",
+    },
+    "ignore_case": {"type": "boolean", "description": "Default: false."},
+    "context": {
+        "type": "integer",
+        "minimum": 0,
+        "maximum": 10,
+        "description": "Lines shown before and after each match; default 0.",
+    },
+    "limit": {
+        "type": "integer",
+        "minimum": 1,
+        "maximum": _MAX_SHOWN,
+        "description": f"At most so many matching lines; default {_SHOWN}.",
+    },
+    "include_ignored": {"type": "boolean", "description": "Leave no folder out. Default: false."},
+}
 
 
 def search_files_tool(workspace: ConfinedFolder, policy: WorkspacePolicy) -> Tool:
@@ -41,33 +69,7 @@ def search_files_tool(workspace: ConfinedFolder, policy: WorkspacePolicy) -> Too
             "type": "object",
             "additionalProperties": False,
             "required": ["pattern"],
-            "properties": {
-                "pattern": {
-                    "type": "string",
-                    "minLength": 1,
-                    "maxLength": _MAX_PATTERN_CHARS,
-                    "description": "Such as 'def \\w+_test' or 'TODO|FIXME'. Escape what is meant to the letter.",
-                },
-                "path": {"type": "string", "description": "A folder or one file to search. Default: the whole root."},
-                "glob": {
-                    "type": "string",
-                    "description": "Only files whose path (from the root) matches, such as '*.py' or 'src/**/*.ts'.",
-                },
-                "ignore_case": {"type": "boolean", "description": "Default: false."},
-                "context": {
-                    "type": "integer",
-                    "minimum": 0,
-                    "maximum": 10,
-                    "description": "Lines shown before and after each match; default 0.",
-                },
-                "limit": {
-                    "type": "integer",
-                    "minimum": 1,
-                    "maximum": _MAX_SHOWN,
-                    "description": f"At most so many matching lines; default {_SHOWN}.",
-                },
-                "include_ignored": {"type": "boolean", "description": "Leave no folder out. Default: false."},
-            },
+            "properties": _ARGUMENTS,
         },
         effect="pure",
         call=partial(_search, workspace, policy),
@@ -87,9 +89,9 @@ def _search(
     if answer["slow"] and not answer["count"]:
         raise ToolError(_too_slow(answer["slow"][0]))
     lines = list(_shown(answer["lines"]))
-    text, is_cut = fitted(lines, policy.max_output_chars)
-    text = "\n".join([*filter(None, [text]), *_notes(answer, limit), *sources.notes()])
-    return output(run, text, "\n".join(lines).encode() if is_cut else None)
+    text, left_out = fitted(lines, policy.max_output_chars)
+    text = "\n".join([*filter(None, [text]), *cut_note(left_out), *_notes(answer, limit), *sources.notes()])
+    return output(run, text, "\n".join(lines).encode() if left_out else None)
 
 
 def _request(arguments: Mapping[str, Any], limit: int) -> bytes:
@@ -122,7 +124,7 @@ class _Sources:
             content = self._content(entry)
             if content is not None:
                 self._count += 1
-                name = visible(os.fsencode(entry.path).decode(errors="backslashreplace")).encode()
+                name = path_shown(entry.path).encode()
                 yield b"".join([len(name).to_bytes(4, "big"), name, len(content).to_bytes(4, "big"), content])
 
     def notes(self) -> list[str]:

@@ -1,13 +1,25 @@
 """From bytes to text a model can read: encodings, binary files, and output that is cut but kept whole."""
 
 import codecs
+import os
 from collections.abc import Sequence
 
 import msgspec
 
 from fleetlog.runtime.tools.tool import ToolOutput, ToolRun
 
-__all__ = ["Text", "binary_kind", "decode", "fitted", "head_and_tail", "output", "shortened", "visible"]
+__all__ = [
+    "Text",
+    "binary_kind",
+    "cut_note",
+    "decode",
+    "fitted",
+    "head_and_tail",
+    "output",
+    "path_shown",
+    "shortened",
+    "visible",
+]
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -32,7 +44,8 @@ _KINDS = (
     (b"\0asm", "a WebAssembly module"),
     (b"\xca\xfe\xba\xbe", "a Java class or a Mach-O program"),
 )
-_CONTROLS = {code: f"\\x{code:02x}" for code in [*range(32), 127] if chr(code) not in "\t\n\r"}
+_ALL_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
+_CONTROLS = {code: text for code, text in _ALL_CONTROLS.items() if chr(code) not in "\t\n\r"}
 
 
 class Text(msgspec.Struct, frozen=True):
@@ -81,19 +94,29 @@ def visible(text: str) -> str:
     return text.translate(_CONTROLS)
 
 
+def path_shown(path: str) -> str:
+    """The name of a file on one line, whatever its bytes."""
+    return os.fsencode(path).decode(errors="backslashreplace").translate(_ALL_CONTROLS)
+
+
 def shortened(line: str, limit: int) -> str:
     """The line, at most `limit` characters of it."""
     return line if len(line) <= limit else f"{line[:limit]} [... {len(line) - limit} more characters]"
 
 
-def fitted(lines: Sequence[str], limit: int) -> tuple[str, bool]:
-    """The lines as text, as many as fit into `limit` characters; and whether some were cut, which the text says."""
+def fitted(lines: Sequence[str], limit: int) -> tuple[str, int]:
+    """The lines as text, as many as fit into `limit` characters, and how many do not. Of a first line that does not
+    fit, its beginning is given."""
     text = "\n".join(lines)
     if len(text) <= limit:
-        return text, False
-    kept = text.count("\n", 0, limit)
-    text = text[: text.rfind("\n", 0, limit)] if kept else text[:limit]
-    return f"{text}\n[Cut here: {len(lines) - kept} more lines. The whole is kept as an artifact.]", True
+        return text, 0
+    kept = text.count("\n", 0, limit + 1)
+    return (text[: text.rfind("\n", 0, limit + 1)], len(lines) - kept) if kept else (text[:limit], len(lines) - 1)
+
+
+def cut_note(left_out: int) -> list[str]:
+    """Said after what was fitted; nothing when all of it was."""
+    return [f"[Cut here: {left_out} more lines. The whole is kept as an artifact.]"] if left_out else []
 
 
 def output(run: ToolRun, text: str, whole: bytes | None) -> ToolOutput:

@@ -11,7 +11,7 @@ from fleetlog.runtime.tools.confined import ConfinedFolder
 from fleetlog.runtime.tools.misses import nearest
 from fleetlog.runtime.tools.policy import WorkspacePolicy, allows
 from fleetlog.runtime.tools.reading import content_of, lines_of
-from fleetlog.runtime.tools.texts import Text, decode, fitted, output, shortened, visible
+from fleetlog.runtime.tools.texts import Text, cut_note, decode, fitted, output, path_shown, shortened, visible
 from fleetlog.runtime.tools.tool import Tool, ToolError, ToolOutput, ToolRun
 
 __all__ = ["edit_file_tool", "write_file_tool"]
@@ -88,7 +88,7 @@ def _write(
     lines = len(lines_of(arguments["content"]))
     done = "Created" if is_new else "Replaced"
     digest = hashlib.sha256(content).hexdigest()
-    return ToolOutput(f"{done} {visible(located)}: {len(content)} bytes, {lines} lines, sha256 {digest}")
+    return ToolOutput(f"{done} {path_shown(located)}: {len(content)} bytes, {lines} lines, sha256 {digest}")
 
 
 def _edit(workspace: ConfinedFolder, policy: WorkspacePolicy, run: ToolRun, arguments: Mapping[str, Any]) -> ToolOutput:
@@ -102,10 +102,11 @@ def _edit(workspace: ConfinedFolder, policy: WorkspacePolicy, run: ToolRun, argu
     changed = _encoded(before, after, policy)
     run.check()
     workspace.write(located, changed, seen)
-    heading = f"Edited {visible(located)}: {count} replaced, sha256 {hashlib.sha256(changed).hexdigest()}"
+    heading = f"Edited {path_shown(located)}: {count} replaced, sha256 {hashlib.sha256(changed).hexdigest()}"
     difference = _difference(before.text, after)
-    text, is_cut = fitted([heading, *difference], policy.max_output_chars)
-    return output(run, text, "\n".join(difference).encode() if is_cut else None)
+    text, left_out = fitted([heading, *difference], policy.max_output_chars)
+    text = "\n".join([text, *cut_note(left_out)])
+    return output(run, text, "\n".join(difference).encode() if left_out else None)
 
 
 def _check_granted(policy: WorkspacePolicy, tool_name: str, arguments: Mapping[str, Any]) -> None:

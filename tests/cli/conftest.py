@@ -15,6 +15,10 @@ import os
 def asks_for_help(ctx):
     return {"report": "# Advice\\n\\n" + ctx.request_help("which [red]door[/red]?\\x1b[2J", "the left one")}
 
+def wants_to_delete(ctx):
+    approval = ctx.request_approval("delete", {"path": "a.txt"}, "it is old")
+    return {"report": f"# {approval.granted}: {approval.note}"}
+
 def writes(ctx):
     return ctx.step("write", "effectful", lambda: os._exit(9))
 

@@ -4,6 +4,7 @@ import os
 import pty
 import re
 import select
+import shlex
 import signal
 import subprocess
 import sys
@@ -90,6 +91,49 @@ def test_an_agent_asks_a_person_who_answers_and_it_goes_on(fleetlog: Fleetlog, b
     done = fleetlog("resume")
     assert done.code == 0
     assert "the right one" in done.out
+
+
+@pytest.mark.parametrize("deny", [False, True])
+def test_an_agent_asks_for_approval_and_a_person_decides(fleetlog: Fleetlog, brains: str, deny: bool) -> None:
+    begin(f"{brains}:wants_to_delete")
+    waiting = fleetlog("resume")
+    asked = re.search(r"fleetlog approve (\S+)", waiting.err)
+    assert asked
+    listed = fleetlog("approvals").out
+    assert asked[1] in listed
+    assert asked[1] in fleetlog("help-requests").out
+    assert 'exactly:   {"path":"a.txt"}' in listed
+    assert "open for" in listed
+
+    wrong = fleetlog("answer", asked[1], "yes")
+    assert (wrong.code, "fleetlog approve" in wrong.err) == (3, True)
+    said = fleetlog("approve", asked[1], *(["--deny"] if deny else []), "--note", "mind the cat")
+    assert said.out == f"{'Denied' if deny else 'Approved'} {asked[1]}.\n"
+    assert "answered already" in fleetlog("approve", asked[1]).err
+    assert fleetlog("approvals").out == "Nobody asks for an approval.\n"
+    assert f"{'denied' if deny else 'granted'} mind the cat" in fleetlog("approvals", "--all").out
+    assert f"{not deny}: mind the cat" in fleetlog("resume").out
+
+
+def test_people_are_told_by_a_command_of_theirs(
+    fleetlog: Fleetlog, brains: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin(f"{brains}:wants_to_delete")
+    program = "import sys; open('told.json', 'w').write(sys.stdin.read())"
+    monkeypatch.setenv("FLEETLOG_NOTIFY", shlex.join([sys.executable, "-c", program]))
+    fleetlog("resume")
+    assert '"what":"opened"' in (tmp_path / "told.json").read_text()
+    monkeypatch.setenv("FLEETLOG_NOTIFY", "mail 'me")
+    assert fleetlog("resume").code == 2
+
+
+def test_a_ticket_is_closed_without_an_answer(fleetlog: Fleetlog, brains: str) -> None:
+    begin(f"{brains}:wants_to_delete")
+    asked = re.search(r"fleetlog approve (\S+)", fleetlog("resume").err)
+    assert asked
+    assert fleetlog("cancel-help", asked[1], "--reason", "solved").out == f"Cancelled {asked[1]}.\n"
+    assert "cancelled" in fleetlog("help-requests", "--all").out
+    assert "False: the request was cancelled: solved" in fleetlog("resume").out
 
 
 def test_a_step_in_doubt_waits_for_a_decision(fleetlog: Fleetlog, brains: str) -> None:

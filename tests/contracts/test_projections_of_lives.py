@@ -12,13 +12,14 @@ from typing import Any
 import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, given, settings
+from msgspec import structs
 
 from fleetlog.domain import commands as c
 from fleetlog.domain import events as e
 from fleetlog.domain.agent import Agent
 from fleetlog.domain.errors import Refused, StoreFault
 from fleetlog.domain.fleet import Fleet
-from fleetlog.domain.values import AGENT_ENDED, Budget, FleetSpec, Message, Usage
+from fleetlog.domain.values import AGENT_ENDED, Budget, FleetSpec, HelpPolicy, Message, Usage, Waiting
 from fleetlog.projections.all import all_projections
 from fleetlog.projections.fleets import stored_budget
 from fleetlog.projections.projection import Handler, Projection, Recorded, Rows
@@ -81,6 +82,10 @@ AGENT_COMMANDS = st.one_of(
     next_step(c.RequestHelp, help_id=HELPS, blocker=st.just("no key")),
     plain(c.RequestHelp, help_id=HELPS, blocker=st.just("asked from outside")),
     plain(c.AnswerHelp, help_id=HELPS, answer=st.just("yes"), by=st.just("ann")),
+    plain(c.CancelHelp, help_id=HELPS),
+    plain(c.AgeTickets),
+    plain(c.AgeTickets),
+    next_step(c.AbandonWait, reason=st.just("everyone waits")),
     plain(c.ReportProgress, text=st.just("half"), fraction=st.sampled_from([None, 0.5]), ordinal=st.just(9)),
     next_step(
         c.SubmitResult,
@@ -118,8 +123,11 @@ FLEET_COMMANDS = st.sampled_from(
         *(c.ReserveSpend("a", number, Usage(calls=1, cost_nusd=60)) for number in (1, 2, 3)),
         c.SettleSpend("a", 1, Usage(calls=1, cost_nusd=20), idle=True),
         c.SettleSpend("a", 2, Usage(calls=2, cost_nusd=50)),
+        c.DeclareStuck((Waiting("a", 0, "receive"),), ("b", "c")),
     ]
 )
+# The tests' wall clock goes a millisecond for each second of uptime.
+POLICY = HelpPolicy(remind_after_s=0.002, escalate_after_s=0.003, escalate_to="ben", expire_after_s=0.008)
 DEEDS = st.lists(
     st.one_of(
         st.tuples(st.sampled_from(NAMES), AGENT_COMMANDS),
@@ -144,7 +152,8 @@ class World:
         self._tell(self.fleet, c.SpawnFleet(FleetSpec(agents=specs, name="job", keep_open=keep_open)))
         for spec in specs:
             self.agents[spec.name] = Agent(id_of(spec.name))
-            self._add(self.agents[spec.name], [e.AgentSpawned(FLEET, spec.name, spec)])
+            asking = structs.replace(spec, help_policy=POLICY)
+            self._add(self.agents[spec.name], [e.AgentSpawned(FLEET, spec.name, asking)])
         for deed in deeds:
             self.do(*deed)
 
@@ -320,7 +329,7 @@ def test_the_doubt_of_an_agent_that_was_stopped_after_its_result_is_shown_no_mor
 def test_the_random_lives_are_rich(tmp_path: Path) -> None:
     kinds: set[type] = set()
 
-    @settings(max_examples=200, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=500, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
     @given(deeds=DEEDS)
     def live(deeds: list[tuple[str, Any]]) -> None:
         kinds.update(type(event) for _, event in World(deeds).log)
@@ -328,9 +337,11 @@ def test_the_random_lives_are_rich(tmp_path: Path) -> None:
     live()
     assert {kind.__name__ for kind in e.ALL_EVENTS} - {kind.__name__ for kind in kinds} <= {
         "CallRecorded",
+        "FleetStuck",
         "GateClosed",
         "StepDoubtResolved",
         "WaitTimedOut",
+        "WaitAbandoned",
         "FleetArchived",
         "FleetCompleted",
         "FleetFailed",

@@ -4,6 +4,7 @@ Independent of the code it judges: it imports events and values, never the aggre
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from fleetlog.domain import commands as c
@@ -20,6 +21,17 @@ class Mark(NamedTuple):
     name: str
 
 
+@dataclass
+class Paper:
+    """A ticket: opened at a moment of the wall clock, in seconds; `told` counts reminders."""
+
+    kind: str
+    opened_s: float
+    closed: str = ""
+    told: int = 0
+    is_escalated: bool = False
+
+
 class AgentModel:
     """The machine tells it what was accepted; it says what must come of the next command."""
 
@@ -29,7 +41,8 @@ class AgentModel:
         self.inbox: dict[str, Message] = {}
         self.seen: set[str] = set()
         self.acknowledged: set[str] = set()
-        self.helps: dict[str, bool] = {}
+        self.tickets: dict[str, Paper] = {}
+        self.abandoned = 0
         self.end = ""
         self.works = True
         self.has_begun = False
@@ -63,6 +76,37 @@ class AgentModel:
         if self.retry_at is not None:
             return {"waiting", "running"}
         return {"waiting"} if self.asked or self.in_doubt else {"running"}
+
+    @property
+    def open_tickets(self) -> list[str]:
+        return [id for id, paper in self.tickets.items() if not paper.closed]
+
+    def is_still(self) -> str:
+        """Only a peer's message could move it; nothing that it asked for itself is on its way."""
+        if self.end == "complete" and not self.works:
+            return "idle"
+        waits = self.works and self.asked is not None and self.asked_until is None and self.retry_at is None
+        if not waits or self.open_tickets or not self.spec.brain or (self.asked and self.fitting(self.asked)):
+            return ""
+        return "idle" if self.end else "waiting"
+
+    def overdue(self, id: str, wall_s: float) -> list[type]:
+        """What is to be recorded of a ticket now."""
+        paper, policy = self.tickets[id], self.spec.help_policy
+        if paper.closed or policy is None:
+            return []
+        age_s = round(wall_s - paper.opened_s, 6)
+        if policy.expire_after_s is not None and age_s >= policy.expire_after_s:
+            return [e.HelpExpired, *([e.MessageDelivered] if self.hears else [])]
+        is_late = policy.escalate_after_s is not None and age_s >= policy.escalate_after_s
+        told = [e.HelpReminded] if self.reminders(age_s) > paper.told else []
+        return [*told, *([e.HelpEscalated] if is_late and not paper.is_escalated else [])]
+
+    def reminders(self, age_s: float) -> int:
+        every = self.spec.help_policy.remind_after_s if self.spec.help_policy else None
+        if isinstance(every, tuple):
+            return sum(age_s >= sum(every[: number + 1]) for number in range(len(every)))
+        return 0 if every is None else int(round(age_s / every, 6))
 
     def is_due(self, now_s: float) -> bool:
         if not self.works or (self.retry_at is None and self.in_doubt):
@@ -103,6 +147,8 @@ class AgentModel:
     def stop(self, end: str) -> None:
         """Its function does no more; `end` is what it ended as."""
         self.end, self.works, self.retry_at = end, False, None
+        for id in self.open_tickets:
+            self.tickets[id].closed = "cancelled"
         self.wait_over()
 
     def fail_attempt(self, retry_at: float) -> None:
@@ -113,7 +159,7 @@ class AgentModel:
             self.tape.pop()
 
 
-_OF_THE_DEAD = (e.MessageDelivered, e.MessageAcknowledged, e.HelpAnswered)
+_OF_THE_DEAD = (e.MessageDelivered, e.MessageAcknowledged)
 _ENDS = (e.AgentFailed, e.AgentCancelled, e.AgentTimedOut)
 _WHOLE: dict[Any, str] = {
     e.StepStarted: "open",
@@ -122,6 +168,7 @@ _WHOLE: dict[Any, str] = {
     e.MessageSent: "done",
     e.MessageSeen: "done",
     e.WaitTimedOut: "done",
+    e.WaitAbandoned: "done",
     e.HelpRequested: "done",
     e.AgentCompleted: "done",
     e.AgentResultRejected: "undone",
@@ -144,6 +191,7 @@ def check_log(events: Sequence[Any], spec: AgentSpec) -> None:
     _check_end(events)
     _check_tape(events)
     _check_messages(events)
+    _check_tickets(events)
     _check_interruptions(events, spec)
 
 
@@ -174,6 +222,26 @@ def _check_tape(events: Sequence[Any]) -> None:
             assert index == len(tape) - 1, f"{event} leaves a gap or goes back, the tape has {len(tape)}"
             assert tape[-1] in ("open", "doubted"), f"{event} is recorded over a step that is {tape[-1]}"
             tape[-1] = _OVER_OPEN[kind]
+
+
+def _check_tickets(events: Sequence[Any]) -> None:
+    """Each is opened once, closed once, and with its agent at the latest; a closed one is not told of any more."""
+    open_ids: set[str] = set()
+    closed: set[str] = set()
+    is_over = False
+    for event in events:
+        match event:
+            case e.HelpRequested(help_id=id):
+                assert id not in open_ids | closed
+                open_ids.add(id)
+            case e.HelpAnswered(help_id=id) | e.HelpExpired(help_id=id) | e.HelpCancelled(help_id=id):
+                assert id in open_ids
+                open_ids.remove(id)
+                closed.add(id)
+            case e.HelpReminded(help_id=id) | e.HelpEscalated(help_id=id):
+                assert id in open_ids
+        is_over |= isinstance(event, (*_ENDS, e.AgentReturned)) or getattr(event, "returned", False)
+        assert not (is_over and open_ids), f"{open_ids} outlived their agent"
 
 
 def _check_messages(events: Sequence[Any]) -> None:

@@ -9,7 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from fleetlog.domain import commands as c
 from fleetlog.domain import events as e
 from fleetlog.domain.errors import Refused
-from fleetlog.domain.values import Message
+from fleetlog.domain.values import HelpPolicy, Message
 from tests.domain.agent_model import AgentModel
 from tests.domain.given import Story, agent_that_is, id_of
 
@@ -23,6 +23,14 @@ MESSAGES = [
 ]
 IDS = [*(message.id for message in MESSAGES), "help-1-answer", "nonsense", ""]
 FLAGS = st.booleans()
+# The tests' wall clock goes a millisecond for each second of uptime.
+POLICIES = [
+    None,
+    HelpPolicy(expire_after_s=0.006),
+    HelpPolicy(remind_after_s=0.002, escalate_after_s=0.004, escalate_to="ben", expire_after_s=0.6),
+    HelpPolicy(remind_after_s=(0.001, 0.005), escalate_after_s=0.005, escalate_to="ben"),
+]
+_ENDS = (e.AgentReturned, e.AgentFailed, e.AgentCancelled, e.AgentTimedOut)
 
 
 def sensible(is_sensible: Callable[[AgentModel], bool]) -> Callable[[Any], Any]:
@@ -45,14 +53,25 @@ class Outside(RuleBasedStateMachine):
         interruptions=st.integers(1, 2),
         young=st.sampled_from([0, 0, 10, 30]),
         is_messy=FLAGS,
+        policy=st.sampled_from(POLICIES),
     )
-    def spawn(self, brain: str, attempts: int, rejections: int, interruptions: int, young: int, is_messy: bool) -> None:
+    def spawn(
+        self,
+        brain: str,
+        attempts: int,
+        rejections: int,
+        interruptions: int,
+        young: int,
+        is_messy: bool,
+        policy: HelpPolicy | None,
+    ) -> None:
         self.story: Story = agent_that_is(
             "pending",
             brain=brain,
             max_attempts=attempts,
             max_rejections=rejections,
             max_interruptions=interruptions,
+            help_policy=policy,
         )
         self.model = AgentModel(self.story.state.spec)
         self.now_s = 10.0
@@ -67,8 +86,12 @@ class Outside(RuleBasedStateMachine):
             assert expected is None, f"{command} was refused, the model expected {expected}"
             assert len(self.story.events) == before
             return []
-        assert [type(event) for event in made] == list(expected or ()), command
-        return made
+        told = list(expected or ())
+        is_end = bool(told) and (told[-1] in _ENDS or (told[-1] is e.AgentCompleted and made[-1].returned))
+        closing = len(self.model.open_tickets) if is_end else 0
+        told[-1:-1] = [e.HelpCancelled] * closing
+        assert [type(event) for event in made] == told, command
+        return [*made[: len(told) - 1 - closing], made[-1]] if is_end else made
 
     def at_step(self, aim: int) -> int:
         return len(self.model.tape) + aim
@@ -96,18 +119,65 @@ class Outside(RuleBasedStateMachine):
         if self.tell(c.AcknowledgeMessage(id), [e.MessageAcknowledged] if is_new else []):
             self.model.acknowledged.add(id)
 
-    @sensible(lambda model: False in model.helps.values())
-    @rule(help_id=st.sampled_from(["help-1", "help-2"]), answer=st.sampled_from(["yes", "no"]))
-    def answer_help(self, help_id: str, answer: str) -> None:
+    @property
+    def wall_s(self) -> float:
+        return int(self.now_s) / 1000
+
+    @sensible(lambda model: bool(model.open_tickets))
+    @rule(help_id=st.sampled_from(["help-1", "help-2"]), is_decision=FLAGS, granted=FLAGS)
+    def answer_help(self, help_id: str, is_decision: bool, granted: bool) -> None:
+        command = c.DecideApproval(help_id, granted, "", "ann") if is_decision else c.AnswerHelp(help_id, "yes", "ann")
+        kind = "approval" if is_decision else "help"
+        self.close_ticket(command, help_id, kind, e.HelpAnswered, "answered")
+
+    @sensible(lambda model: bool(model.open_tickets))
+    @rule(help_id=st.sampled_from(["help-1", "help-2"]))
+    def cancel_help(self, help_id: str) -> None:
+        self.close_ticket(c.CancelHelp(help_id), help_id, "", e.HelpCancelled, "cancelled")
+
+    def close_ticket(self, command: Any, help_id: str, kind: str, event: type, closed: str) -> None:
         model = self.model
-        expected: list[type] | None = [e.HelpAnswered]
-        if model.helps.get(help_id, True):
-            expected = REFUSED
-        elif model.hears:
-            expected = [e.HelpAnswered, e.MessageDelivered]
-        if made := self.tell(c.AnswerHelp(help_id, answer, "ann"), expected):
-            model.helps[help_id] = True
-            model.inbox |= {event.message.id: event.message for event in made[1:]}
+        paper = model.tickets.get(help_id)
+        may = paper is not None and not paper.closed and kind in ("", paper.kind)
+        if made := self.tell(command, [event, e.MessageDelivered] if may else REFUSED):
+            assert paper is not None
+            paper.closed = closed
+            model.inbox |= {made[1].message.id: made[1].message}
+
+    @sensible(lambda model: bool(model.open_tickets))
+    @rule(seconds=st.sampled_from([0, 2, 6]))
+    def age_tickets(self, seconds: int) -> None:
+        self.now_s += seconds
+        model = self.model
+        due = [kind for id in model.tickets for kind in model.overdue(id, self.wall_s)]
+        for event in self.tell(c.AgeTickets(), due):
+            match event:
+                case e.HelpReminded():
+                    paper = model.tickets[event.help_id]
+                    paper.told = model.reminders(round(self.wall_s - paper.opened_s, 6))
+                    assert event.number == paper.told
+                case e.HelpEscalated():
+                    model.tickets[event.help_id].is_escalated = True
+                case e.HelpExpired():
+                    model.tickets[event.help_id].closed = "expired"
+                case e.MessageDelivered():
+                    assert event.message.declined
+                    model.inbox[event.message.id] = event.message
+
+    @sensible(lambda model: model.is_still() == "waiting")
+    @rule(aim=st.sampled_from([0, 0, 0, -1, 1]))
+    def abandon_wait(self, aim: int) -> None:
+        model, index = self.model, self.at_step(aim)
+        expected: list[type] = []
+        if model.is_still() == "waiting" and aim == 0:
+            expected = [e.MessageDelivered, e.WaitAbandoned] if model.abandoned < 3 else [e.AgentFailed]
+        match self.tell(c.AbandonWait(index, "everyone waits"), expected):
+            case [e.MessageDelivered(message=alert), e.WaitAbandoned()]:
+                model.inbox[alert.id] = alert
+                model.abandoned += 1
+                model.write(index, "done", "receive")
+            case [e.AgentFailed()]:
+                model.stop("failed")
 
     @sensible(lambda model: model.in_doubt)
     @rule(outcome=st.sampled_from(["done", "retry"]))

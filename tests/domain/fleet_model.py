@@ -61,6 +61,17 @@ class FleetModel:
         idle = (name for name in self.needs if name not in self.started and name not in self.ended)
         return [name for name in idle if any(map(self.is_broken, self.needs[name]))]
 
+    @property
+    def may_move(self) -> list[str]:
+        """Who has started and not ended for good."""
+        return [name for name in self.started if name not in self.returned]
+
+    def is_stuck(self, waiting: set[str], idle: set[str]) -> bool:
+        """If these wait and those do nothing more, nobody is left, and nobody may come from outside."""
+        is_closed = not self.outcome and not self.doomed and (self.is_closed or not self.is_open)
+        are_running = waiting and waiting.isdisjoint(self.ended) and waiting <= set(self.started)
+        return bool(is_closed and are_running and set(self.may_move) <= waiting | idle)
+
     # --- what happens --------------------------------------------------------------------------
 
     def join(self, plan: Plan) -> None:

@@ -121,6 +121,12 @@ TABLE = {
     "set a budget": Row(lambda _: c.SetBudget(Budget(turns=1)), "agent.budget_set", NO),
     "expire a budget that has no wall time": Row(lambda _: c.ExpireBudget(), NOTHING, NOTHING),
     "acknowledge an unknown message": Row(lambda _: c.AcknowledgeMessage("message-0"), NOTHING, NOTHING),
+    "decide about an unknown request": Row(
+        lambda _: c.DecideApproval("help-0", True, "", "ann"), "NotFound", "NotFound"
+    ),
+    "cancel an unknown request": Row(lambda _: c.CancelHelp("help-0"), "NotFound", "NotFound"),
+    "age no tickets": Row(lambda _: c.AgeTickets(), NOTHING, NOTHING),
+    "abandon a wait with a deadline": Row(lambda _: c.AbandonWait(0, "everyone waits"), NOTHING, NOTHING),
     "answer an unknown request": Row(lambda _: c.AnswerHelp("help-0", "yes", "ann"), "NotFound", "NotFound"),
 }
 

@@ -269,6 +269,7 @@ _ONE_OF_EACH = (
     e.StepDoubted(0, "write"),
     e.StepDoubtResolved(0, "retry"),
     e.WaitTimedOut(0, "receive"),
+    e.WaitAbandoned(0, "receive", "everyone waits"),
     e.MessageDelivered(message()),
     e.MessageSent(0, "send", "message-1", 1, "message-0"),
     e.MessageSeen(0, "receive", "message-1"),
@@ -281,6 +282,10 @@ _ONE_OF_EACH = (
     e.AgentPaused("enough"),
     e.AgentUnpaused(),
     e.AgentBudgetSet(Budget(turns=1)),
+    e.HelpReminded("help-1", 2),
+    e.HelpEscalated("help-1", "ann@example.org"),
+    e.HelpExpired("help-1"),
+    e.HelpCancelled("help-1", "solved"),
 )
 
 

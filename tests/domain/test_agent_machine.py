@@ -9,8 +9,8 @@ from hypothesis.stateful import invariant, precondition, rule, run_state_machine
 from fleetlog.domain import commands as c
 from fleetlog.domain import events as e
 from fleetlog.domain.errors import NotAllowed
-from fleetlog.domain.values import Effect, Message
-from tests.domain.agent_model import check_log
+from fleetlog.domain.values import Effect, Message, TicketKind
+from tests.domain.agent_model import Paper, check_log
 from tests.domain.agent_rules import FLAGS, IDS, REFUSED, Outside, is_of_age, sensible
 from tests.domain.given import agent_that_is, at, id_of, value
 
@@ -132,18 +132,19 @@ class AgentMachine(Outside):
                 model.asked_until = None if timeout_s is None else self.now_s + timeout_s
 
     @sensible(lambda model: model.may_write(len(model.tape)))
-    @rule(help_id=st.sampled_from(["help-1", "help-2"]), aim=AIMS, is_step=FLAGS)
-    def request_help(self, help_id: str, aim: int, is_step: bool) -> None:
+    @rule(help_id=st.sampled_from(["help-1", "help-2"]), aim=AIMS, is_step=FLAGS, is_approval=FLAGS)
+    def request_help(self, help_id: str, aim: int, is_step: bool, is_approval: bool) -> None:
         model, index = self.model, self.at_step(aim) if is_step else -1
         expected: list[type] | None = [e.HelpRequested]
-        if help_id in model.helps:
+        if help_id in model.tickets:
             expected = []
         elif not model.works or (index >= 0 and not model.may_write(index)):
             expected = REFUSED
-        if self.tell(c.RequestHelp(help_id, "stuck", index=index), expected):
-            model.helps[help_id] = False
+        kind: TicketKind = "approval" if is_approval else "help"
+        if self.tell(c.RequestHelp(help_id, "stuck", index=index, kind=kind), expected):
+            model.tickets[help_id] = Paper(kind, self.wall_s)
             if index >= 0:
-                model.write(index, "done", f"request_help {help_id}")
+                model.write(index, "done", f"request_{kind} {help_id}")
 
     @sensible(lambda model: model.works)
     @rule(again=st.integers(0, 2))
@@ -168,7 +169,10 @@ class AgentMachine(Outside):
         if made := self.tell(command, expected):
             model.write(made[0].index, "undone" if is_wrong else "done", "submit_result")
             if not is_wrong:
-                model.end, model.works, model.has_begun = "complete", not returned, True
+                model.has_begun = True
+                if returned:
+                    model.stop("complete")
+                model.end = "complete"
             model.rejections += is_wrong
             if len(made) == 2:
                 model.stop("failed")
@@ -253,13 +257,15 @@ class AgentMachine(Outside):
     @invariant()
     def the_agent_is_what_the_model_says(self) -> None:
         agent, model = self.story.state, self.model
-        states = {"started": "open", "completed": "done", "failed": "undone", "rejected": "undone"}
+        states = {"started": "open", "completed": "done", "failed": "undone", "rejected": "undone", "abandoned": "done"}
         tape = [(states.get(step.state, step.state), step.name) for step in agent.steps]
         assert tape == model.tape
         assert list(agent.unread) == [message.id for message in model.unread]
         assert (agent.can_run, agent.has_ended, agent.is_reachable) == (model.works, bool(model.end), model.hears)
         assert agent.status in model.statuses()
         assert agent.is_due(at(self.now_s)) == model.is_due(self.now_s)
+        assert agent.stillness == model.is_still()
+        assert [id for id, _ in agent.open_tickets] == model.open_tickets
         is_kept = model.works or (not model.spec.brain and model.hears)
         assert [id for id, _ in agent.unanswered()] == ([] if is_kept else model.open_questions)
 

@@ -8,6 +8,7 @@ from fleetlog.domain import commands as c
 from fleetlog.domain import events as e
 from fleetlog.domain.agent import StepRecord, matches
 from fleetlog.domain.errors import NotAllowed, NotFound
+from fleetlog.domain.tickets import Ticket
 from fleetlog.domain.values import Message
 from tests.domain.given import agent_story, agent_that_is, at, done, id_of, message, value
 
@@ -329,7 +330,7 @@ def test_a_brain_that_requests_help_records_it_as_its_step() -> None:
         e.HelpRequested("help-1", "stuck", "all", 1_700_000_000_000, 1)
     ]
     assert story.state.steps[1] == StepRecord("request_help help-1", "idempotent", "completed")
-    assert story.state.help_requests == {"help-1": False}
+    assert story.state.tickets == {"help-1": Ticket()}
 
 
 def test_help_requested_from_outside_is_no_step_and_does_not_wake_the_agent() -> None:
@@ -381,11 +382,3 @@ def test_a_request_is_answered_once() -> None:
 
 def test_a_request_nobody_made_cannot_be_answered() -> None:
     agent_story().refuses(c.AnswerHelp("help-9", "yes", "ann"), NotFound, "No such help request: help-9")
-
-
-@pytest.mark.parametrize("end", [e.AgentFailed(("x",)), e.AgentCancelled(), e.AgentTimedOut()])
-def test_an_answer_to_an_agent_that_has_ended_is_recorded_and_not_delivered(end: Any) -> None:
-    story = agent_story(e.HelpRequested("help-1", "stuck"), end)
-    assert story.when(c.AnswerHelp("help-1", "yes", "ann")) == [e.HelpAnswered("help-1", "yes", "ann")]
-    assert story.state.help_requests == {"help-1": True}
-    assert unread(story) == []

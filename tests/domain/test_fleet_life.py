@@ -11,7 +11,7 @@ from fleetlog.domain import events as e
 from fleetlog.domain import fleet as fleet_module
 from fleetlog.domain.errors import InvalidArgument, NotAllowed, NotFound
 from fleetlog.domain.fleet import Fleet
-from fleetlog.domain.values import Budget, Usage
+from fleetlog.domain.values import Budget, Usage, Waiting
 from tests.domain.given import FLEET, Story, fleet_story, member, role
 
 ENDS = ["failed", "timed_out", "cancelled"]
@@ -298,6 +298,7 @@ _ONE_OF_EACH = (
     e.AgentEnded("a", "failed"),
     e.FleetTimeoutSet(5.0),
     e.FleetClosed(),
+    e.FleetStuck((Waiting("a", 0, "receive"),), 1, "everyone waits"),
     e.FleetCompleted(),
     e.FleetFailed("x"),
     e.FleetCancelled(),

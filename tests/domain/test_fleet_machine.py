@@ -17,7 +17,7 @@ from fleetlog.domain import commands as c
 from fleetlog.domain import events as e
 from fleetlog.domain.errors import Refused
 from fleetlog.domain.fleet import Fleet
-from fleetlog.domain.values import AgentSpec, AgentStatus, FleetSpec
+from fleetlog.domain.values import AgentSpec, AgentStatus, FleetSpec, Waiting
 from tests.domain.fleet_model import FleetModel, Plan
 from tests.domain.given import FLEET, Story, id_of, role
 
@@ -214,6 +214,22 @@ class FleetMachine(RuleBasedStateMachine):
         is_late = not model.outcome and model.deadline_s is not None and self.now_s >= model.deadline_s
         if self.tell(c.ExpireFleet(), [e.FleetTimedOut] if is_late else []):
             model.outcome = "timed_out"
+
+    @rule(data=st.data(), is_whole=st.booleans())
+    def declare_stuck(self, data: st.DataObject, is_whole: bool) -> None:
+        """As it really is, or with somebody left out, or somebody who has ended."""
+        model = self.model
+        waiting = [name for name in model.may_move if name not in model.ended]
+        idle = [name for name in model.may_move if name in model.ended]
+        if not is_whole:
+            names = model.members
+            waiting = data.draw(st.lists(st.sampled_from(names), unique=True, max_size=len(names)))
+            idle = data.draw(st.lists(st.sampled_from(names), unique=True, max_size=len(names)))
+        waits = tuple(Waiting(name, 0, "receive") for name in waiting)
+        may = model.is_stuck(set(waiting), set(idle))
+        is_known = self.story.state.stuck is not None and self.story.state.stuck.waiting == waits
+        expected: list[type] | None = REFUSED if not may else [] if is_known else [e.FleetStuck]
+        self.tell(c.DeclareStuck(waits, tuple(idle)), expected)
 
     @rule()
     def close(self) -> None:

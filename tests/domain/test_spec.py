@@ -13,7 +13,7 @@ from fleetlog.domain import commands as c
 from fleetlog.domain import events as e
 from fleetlog.domain import spec as specs
 from fleetlog.domain.errors import InvalidArgument
-from fleetlog.domain.values import AgentSpec, FleetSpec
+from fleetlog.domain.values import AgentSpec, FleetSpec, McpServerSpec
 from tests.domain.given import FLEET, fleet_story, role, stored_and_read
 
 LONE = "\ud800"
@@ -168,6 +168,64 @@ def test_what_cannot_be_stored_is_refused_before_anything_is_recorded() -> None:
 
 def test_no_rejections_may_be_allowed() -> None:
     specs.check_fleet(FleetSpec(agents=(role("a", max_rejections=0),)))
+
+
+# --- outside servers -----------------------------------------------------------------------------
+
+STDIO = McpServerSpec(name="files", command=("files-server", "--root", ""), env={"KEY": "${KEY}"})
+HTTP = McpServerSpec(name="tracker-2", url="https://x.example:8443/mcp?a=b", headers={"Authorization": "Bearer ${KEY}"})
+
+
+def with_servers(*servers: McpServerSpec) -> FleetSpec:
+    return FleetSpec(agents=(role("a", mcp_servers=servers),))
+
+
+def test_an_agent_may_have_outside_servers() -> None:
+    spec = with_servers(STDIO, HTTP)
+    assert specs.check_fleet(spec) == spec
+    spawn(spec)
+
+
+def test_a_servers_name_is_unique_within_an_agent() -> None:
+    refused(with_servers(STDIO, HTTP, STDIO), "'agents[0].mcp_servers' names \"files\" twice")
+
+
+NAME_WORDS = "'agents[0].mcp_servers[1].name' must be 1 to 32 lower-case letters, digits, '-' or '_'"
+URL_WORDS = "'agents[0].mcp_servers[1].url' must be http:// or https:// with a host"
+
+
+@pytest.mark.parametrize(
+    ("server", "field", "wrong", "words"),
+    [
+        *((STDIO, "name", wrong, NAME_WORDS) for wrong in ("", "A", "-a", "a.b", "a__b", "a_", "x" * 33, "a\n", 5)),
+        (STDIO, "command", (), "'agents[0].mcp_servers[1]' must have exactly one of 'command' (stdio) and 'url' (HTT"),
+        (STDIO, "url", "http://x", "'agents[0].mcp_servers[1]' must have exactly one of 'command' (stdio) and 'url'"),
+        (STDIO, "command", ("",), "'agents[0].mcp_servers[1].command' must be a non-empty string, got \"\""),
+        (STDIO, "command", ("a", "b\0"), "'agents[0].mcp_servers[1].command' holds a NUL or a lone surrogate"),
+        (STDIO, "command", ("a", 5), "'agents[0].mcp_servers[1].command' must be a string, got 5 (int)"),
+        (STDIO, "env", {"A=B": "c"}, "'agents[0].mcp_servers[1].env' must have a variable's name before each value"),
+        (STDIO, "env", {"A": LONE}, "'agents[0].mcp_servers[1].env.A' holds a NUL or a lone surrogate"),
+        (STDIO, "env", {"A": 5}, "'agents[0].mcp_servers[1].env.A' must be a string, got 5 (int)"),
+        (STDIO, "headers", {"a": "b"}, "'agents[0].mcp_servers[1].headers' is for servers with a 'url'"),
+        *(
+            (HTTP, "url", wrong, URL_WORDS)
+            for wrong in ("ftp://x", "http://", "x", "http://a b", "http://u:p@x", "http://x/#f", "http:///x")
+        ),
+        (HTTP, "headers", {"a b": "c"}, "'agents[0].mcp_servers[1].headers' must have a header's name before each"),
+        (HTTP, "headers", {"a": "b\nc: d"}, "'agents[0].mcp_servers[1].headers.a' holds a line break or another"),
+        (HTTP, "env", {"A": "b"}, "'agents[0].mcp_servers[1].env' is for servers with a 'command'"),
+        (HTTP, "effects", {"": "pure"}, "'agents[0].mcp_servers[1].effects' must be a non-empty string, got \"\""),
+        (HTTP, "effects", {"*": "safe"}, "'agents[0].mcp_servers[1].effects.*' must be exactly one of pure | idempo"),
+        (HTTP, "tools", ("",), "'agents[0].mcp_servers[1].tools' must be a non-empty string, got \"\""),
+        (HTTP, "timeout_s", 0, "'agents[0].mcp_servers[1].timeout_s' must be > 0 seconds, got 0"),
+        (HTTP, "timeout_s", "60", "'agents[0].mcp_servers[1].timeout_s' must be a number of seconds, got \"60\""),
+    ],
+)
+def test_a_wrong_field_of_a_server_is_refused_by_its_place_and_name(
+    server: McpServerSpec, field: str, wrong: Any, words: str
+) -> None:
+    other = msgspec.structs.replace(STDIO, name="other")
+    refused(with_servers(other, msgspec.structs.replace(server, **{field: wrong})), words)
 
 
 # --- dependencies --------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import pytest
 from fleetlog.domain.agent import Agent
 from fleetlog.domain.events import STORED_NAMES
 from fleetlog.domain.fleet import Fleet
-from fleetlog.domain.values import Budget, Usage
+from fleetlog.domain.values import Budget, Usage, Waiting
 from fleetlog.runtime import audit, codec
 from fleetlog.runtime.store import NewEvent, RecorderStore, open_store
 from fleetlog.runtime.testing import folded
@@ -56,7 +56,7 @@ def test_format_1_folds_to_what_it_meant() -> None:
         "message-r": "acknowledged",
         "message-b": "acknowledged",
     }
-    assert agent.help_requests == {"help-1": True}
+    assert {id: ticket.status for id, ticket in agent.tickets.items()} == {"help-1": "answered"}
     failed = states["agent-260101-120000-golden-b"]
     assert (failed.status, failed.reasons, failed.open_questions) == ("failed", ("first", "second"), {})
     assert [states[f"fleet-260101-12000{n}-golden"].status for n in (1, 2, 3)] == [
@@ -69,10 +69,20 @@ def test_format_1_folds_to_what_it_meant() -> None:
 def test_format_1_folds_to_what_it_has_cost() -> None:
     with stored(LOGS[0]) as store:
         states: dict[str, Any] = folded(store)
-    fleet, agent = states["fleet-260101-120004-golden"], states["agent-260101-120004-golden-s"]
+    fleet, agent = states["fleet-260101-120005-golden"], states["agent-260101-120005-golden-s"]
     assert (fleet.purse.spent, fleet.purse.held, fleet.purse.reserved) == (ONE_CALL, Usage(), {})
     assert fleet.purse.budget == Budget(cost_nusd=2_000_000_000)
     assert (fleet.pause.reason, fleet.pause.kind) == ("lunch", "operator")
     lost = Usage(input_tokens=100, output_tokens=50, calls=1, cost_nusd=500_000_000)
     assert (agent.spent, agent.calls, agent.open_call, agent.pause) == (ONE_CALL.plus(lost), 3, None, None)
     assert (agent.budget, agent.started_uptime_s) == (Budget(turns=3, wall_s=60.0), 2.5)
+    assert states["fleet-260101-120004-golden"].stuck.waiting[0] == Waiting("x", 3, "answer from y", "y")
+    asking = states["agent-260101-120004-golden-x"]
+    assert {id: ticket.status for id, ticket in asking.tickets.items()} == {
+        "help-2": "answered",
+        "help-3": "expired",
+        "help-4": "cancelled",
+    }
+    assert (asking.tickets["help-2"].reminders, asking.tickets["help-2"].is_escalated) == (2, True)
+    assert asking.tickets["help-3"].due_ms is None
+    assert asking.steps[1].state == "abandoned"

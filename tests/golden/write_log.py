@@ -11,7 +11,18 @@ import sys
 from pathlib import Path
 
 from fleetlog.domain import events as e
-from fleetlog.domain.values import AgentSpec, Artifact, Budget, FleetSpec, Member, Message, Stored, Usage
+from fleetlog.domain.values import (
+    AgentSpec,
+    Artifact,
+    Budget,
+    FleetSpec,
+    HelpPolicy,
+    Member,
+    Message,
+    Stored,
+    Usage,
+    Waiting,
+)
 from fleetlog.runtime import codec
 
 FLEET = "fleet-260101-120000-golden"
@@ -33,7 +44,8 @@ SPEC = FleetSpec(
 BUDGET = Budget(tokens=1_000, cost_nusd=1_000_000_000, turns=5, wall_s=900.0)
 BOUND = Usage(input_tokens=100, output_tokens=50, calls=1, cost_nusd=500_000_000)
 SPENDER = AgentSpec(role="s", name="s", prompt="spend", brain="s", budget=BUDGET)
-SPENDER_ID = "agent-260101-120004-golden-s"
+SPENDER_ID = "agent-260101-120005-golden-s"
+POLICY = HelpPolicy(remind_after_s=(60.0, 600.0), escalate_after_s=3600.0, escalate_to="ann", expire_after_s=86400.0)
 
 STREAMS: dict[str, list[e.Event]] = {
     FLEET: [
@@ -100,6 +112,22 @@ STREAMS: dict[str, list[e.Event]] = {
     "gate-01234567-a-model": [e.GateClosed("a-model", 1_800_000_000_000, 429, "slow down")],
     # Lines below were appended while the format was the same: only what is new may be added, at the end.
     "fleet-260101-120004-golden": [
+        e.FleetSpawned(FleetSpec(agents=(), help_policy=POLICY), (), 0.0),
+        e.FleetStuck((Waiting("x", 3, "answer from y", "y"), Waiting("y", 0, "receive")), 2, "everyone waits"),
+    ],
+    "agent-260101-120004-golden-x": [
+        e.AgentSpawned("fleet-260101-120004-golden", "x", AgentSpec(role="x", prompt="do", help_policy=POLICY)),
+        e.HelpRequested("help-2", "delete", "old", None, 0, "approval", '{"path":"a"}', POLICY, 1_700_000_000_000),
+        e.HelpReminded("help-2", 2),
+        e.HelpEscalated("help-2", "ann"),
+        e.HelpAnswered("help-2", "no", "ann", granted=False),
+        e.HelpRequested("help-3", "which?", policy=HelpPolicy(remind_after_s=60.0), requested_ms=1),
+        e.HelpExpired("help-3"),
+        e.HelpRequested("help-4", "when?"),
+        e.HelpCancelled("help-4", "solved"),
+        e.WaitAbandoned(1, "receive", "everyone waits"),
+    ],
+    "fleet-260101-120005-golden": [
         e.FleetSpawned(FleetSpec(agents=(SPENDER,), budget=BUDGET), (Member("s", SPENDER_ID, "s"),), 1.0),
         e.AgentsAdmitted(("s",)),
         e.SpendReserved("s", 1, BOUND),
@@ -112,7 +140,7 @@ STREAMS: dict[str, list[e.Event]] = {
         e.FleetPaused("lunch"),
     ],
     SPENDER_ID: [
-        e.AgentSpawned("fleet-260101-120004-golden", "s", SPENDER),
+        e.AgentSpawned("fleet-260101-120005-golden", "s", SPENDER),
         e.AgentStarted(2.5),
         e.CallStarted(0, "ask the model", 1, BOUND),
         e.StepCompleted(0, "ask the model", "pure", Stored(codec.pack("x")), Usage(5, 6, 7, 8, 9, 1, 250_000_000)),

@@ -52,6 +52,13 @@ def open_runtime(tmp_path: Path) -> Iterator[OpenRuntime]:
     assert not [t for t in leftover if t.is_alive()]
 
 
+def leave_the_memory(runtime: Runtime, clock: ManualClock, but: int = 0) -> None:
+    """Let time pass, a little and slowly, until all actors but so many have been idle for too long."""
+    while len(runtime._parts.engine.residents) > but:
+        clock.advance(0.1)
+        runtime.list_fleets(limit=1)
+
+
 def resident_states(runtime: Runtime) -> dict[str, Agent | Fleet]:
     """The aggregates in memory when the runtime was closed."""
     states: dict[str, Agent | Fleet] = {}

@@ -1,79 +1,16 @@
-"""A workspace, its tools, and a run for them: one that ends its processes as an agent's run does."""
+"""A workspace with its tools, without a sandbox and with this machine's."""
 
 import os
-import signal
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+import subprocess
+import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from shutil import which
 
-import msgspec
 import pytest
 
-from fleetlog.runtime.artifacts import ArtifactStore
 from fleetlog.runtime.tools.sandbox import NoSandbox, Sandbox, find_sandbox
-from fleetlog.runtime.tools.tool import Tool, ToolOutput
-from fleetlog.runtime.tools.workspace import WorkspacePolicy, workspace_tools
-
-
-class Stopped(BaseException):
-    """What `check` raises."""
-
-
-class PlainRun:
-    """A `ToolRun` without an agent."""
-
-    def __init__(self) -> None:
-        self.artifacts = ArtifactStore(None)
-        self.groups: set[int] = set()
-        self._stopped = threading.Event()
-        self.has_started = threading.Event()
-
-    @property
-    def is_stopped(self) -> bool:
-        return self._stopped.is_set()
-
-    def check(self) -> None:
-        if self.is_stopped:
-            raise Stopped
-
-    def add_process_group(self, group: int) -> None:
-        self.groups.add(group)
-        self.has_started.set()
-
-    def remove_process_group(self, group: int) -> None:
-        self.groups.discard(group)
-
-    def stop(self) -> None:
-        self._stopped.set()
-        for group in set(self.groups):
-            with suppress(ProcessLookupError):
-                os.killpg(group, signal.SIGKILL)
-
-
-Call = Callable[..., ToolOutput]
-
-
-class Desk:
-    """Tools at a workspace, called by name. `policy` may be changed between calls."""
-
-    def __init__(self, root: Path, sandbox: Sandbox | NoSandbox | None) -> None:
-        self.root, self.sandbox = root, sandbox
-        self.run = PlainRun()
-        self.policy = WorkspacePolicy(write=True, commands=("*",))
-
-    def tool(self, name: str) -> Tool:
-        return next(tool for tool in workspace_tools(self.root, self.policy, self.sandbox) if tool.name == name)
-
-    def call(self, name: str, **arguments: Any) -> ToolOutput:
-        return self.tool(name).call(self.run, arguments)
-
-    def text(self, name: str, **arguments: Any) -> str:
-        return self.call(name, **arguments).text
-
-    def allow(self, **changes: Any) -> None:
-        self.policy = msgspec.structs.replace(self.policy, **changes)
+from tests.tools.desk import Desk
 
 
 @pytest.fixture(scope="session")
@@ -83,10 +20,18 @@ def found_sandbox() -> Sandbox | NoSandbox:
 
 @pytest.fixture
 def sandbox(found_sandbox: Sandbox | NoSandbox) -> Sandbox:
-    """Skips the test where there is none."""
+    """Skips the test where bubblewrap is missing or forbidden, and only there."""
     if isinstance(found_sandbox, NoSandbox):
+        assert not is_bubblewrap_usable(), f"bubblewrap works, but no sandbox was found: {found_sandbox.reason}"
         pytest.skip(found_sandbox.reason)
     return found_sandbox
+
+
+def is_bubblewrap_usable() -> bool:
+    """Asked in the simplest way."""
+    program = which("bwrap")
+    plain = ["--unshare-user", "--unshare-pid", "--unshare-net", "--ro-bind", "/", "/", "--proc", "/proc", "true"]
+    return program is not None and subprocess.run([program, *plain], capture_output=True).returncode == 0
 
 
 @pytest.fixture
@@ -110,3 +55,9 @@ def boxed(root: Path, sandbox: Sandbox) -> Iterator[Desk]:
     desk = Desk(root, sandbox)
     yield desk
     assert desk.run.groups == set()
+
+
+@pytest.fixture
+def mark() -> str:
+    """A number of seconds that no other process on the machine sleeps."""
+    return f"4321.{os.getpid()}{time.monotonic_ns()}"

@@ -65,13 +65,17 @@ class Connection:
             life.kill()
 
     async def _living(self) -> Life:
-        """The life of now, or a new one. Raises `McpServerFault` when it cannot begin."""
+        """The life of now, or a new one when the last is wholly over. Raises `McpServerFault` when it cannot begin."""
+        life = self._life
+        if life is not None and life.is_ending:
+            await life.over()
         if self._is_stopped:
             raise McpServerFault(f"MCP server {self._spec.name} was stopped, because its fleet has ended")
-        if self._life is None or self._life.is_over:
-            if self._life is not None:
-                logger.info("action=mcp_server_started_again server=%s", self._spec.name)
+        if self._life is life and (life is None or life.is_ending):
             self._life = Life(self._spec, self._environ)
+            if life is not None:
+                logger.info("action=mcp_server_started_again server=%s", self._spec.name)
+        assert self._life is not None
         life = self._life
         await life.begun()
         return life
@@ -104,8 +108,8 @@ class Connection:
                 reason = life.redact(f"{error.message}: {await life.last_words()}")
                 raise ToolError(f"{self._named(tool)} broke off ({reason}); {_what_now(effect)}") from error
             raise ToolError(f"{self._named(tool)} was refused: {life.redact(error.message)}") from error
-        except (ValidationError, ValueError, RuntimeError) as error:
-            said = life.redact(str(error))[:500]
+        except (ValueError, RuntimeError) as error:
+            said = life.redact(_said(error))[:500]
             raise ToolError(f"{self._named(tool)} answered what is no result ({said}); {_what_now(effect)}") from error
         except asyncio.CancelledError as error:
             raise ToolError(f"{self._named(tool)} broke off: the server was stopped; {_what_now(effect)}") from error
@@ -117,6 +121,14 @@ class Connection:
         self._calls.discard(call)
         if not call.cancelled():
             call.exception()  # it was told, or nobody waits for it any more
+
+
+def _said(error: Exception) -> str:
+    """One line; of pydantic's many only the first."""
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False, include_input=False)[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    return str(error)
 
 
 def _what_now(effect: Effect) -> str:

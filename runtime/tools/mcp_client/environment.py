@@ -28,7 +28,7 @@ class Filled(Struct, frozen=True):
         return text
 
 
-def filled(server: str, field: str, values: Mapping[str, str], environ: Mapping[str, str]) -> Filled:
+def filled(field: str, values: Mapping[str, str], environ: Mapping[str, str]) -> Filled:
     """`values` with each `${VAR}` taken from `environ`; raises `McpServerFault` for one that is not there."""
     secrets: dict[str, str] = {}
 
@@ -36,14 +36,14 @@ def filled(server: str, field: str, values: Mapping[str, str], environ: Mapping[
         variable = found[1]
         if variable not in environ:
             raise McpServerFault(
-                f"MCP server {server}: its '{field}' needs ${{{variable}}}, which is not set in the runtime's "
-                "environment; set it and start the runtime again"
+                f"its '{field}' needs ${{{variable}}}, which is not set in the runtime's environment; set it and start "
+                "the runtime again"
             )
         value = environ[variable]
         if field == "headers" and _UNFIT.search(value):
             raise McpServerFault(
-                f"MCP server {server}: ${{{variable}}} holds a line break or another control character, which a "
-                "header cannot; set it without"
+                f"${{{variable}}} holds a line break or another control character, which a header cannot; set it "
+                "without"
             )
         if len(value) >= _SHORTEST_SECRET:
             secrets[value] = found[0]

@@ -46,9 +46,13 @@ class Life:
         self._alarm = asyncio.get_running_loop().call_later(spec.timeout_s, self._start_took_too_long)
 
     @property
-    def is_over(self) -> bool:
+    def is_ending(self) -> bool:
         """It takes no more calls."""
         return self._ending.is_set()
+
+    async def over(self) -> None:
+        """Wait until nothing of it is left; bounded, since its end is."""
+        await asyncio.wait([self._task], timeout=5 * self._grace_s)
 
     async def begun(self) -> None:
         """Wait until it takes calls; raises `McpServerFault` when it never will."""
@@ -127,7 +131,7 @@ class Life:
             self._fail("it ended before it had begun")
 
     async def _live_in_process(self) -> None:
-        self._filled = filled(self._spec.name, "env", self._spec.env, self._environ)
+        self._filled = filled("env", self._spec.env, self._environ)
         environment = child_environment(self._filled.values, self._environ)
         self._process = await ServerProcess.start(self._spec.command, environment)
         try:
@@ -136,7 +140,7 @@ class Life:
             await self._process.stop(self._grace_s)
 
     async def _live_over_http(self) -> None:
-        self._filled = filled(self._spec.name, "headers", self._spec.headers, self._environ)
+        self._filled = filled("headers", self._spec.headers, self._environ)
         async with GuardedClient(
             headers=self._filled.values, timeout_s=self._spec.timeout_s, max_bytes=MAX_MESSAGE_BYTES
         ) as self._http:
@@ -192,7 +196,7 @@ class Life:
     def _fail(self, reason: str) -> None:
         """The start has failed, for this reason; when it had begun, it has ended for this reason."""
         name = self._spec.name
-        text = self.redact(reason if reason.startswith("MCP server") else f"MCP server {name}: {reason}")
+        text = self.redact(f"MCP server {name}: {reason}")
         if not self._begun.done():
             self._begun.set_exception(McpServerFault(text[:_REASON_CHARS]))
             self._begun.exception()  # told to whoever waits; nobody may

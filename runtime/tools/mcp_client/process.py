@@ -28,12 +28,15 @@ _SETTLE_S = 0.5
 class ServerProcess:
     """One run of a server's program."""
 
-    def __init__(self, process: asyncio.subprocess.Process, life: int) -> None:
-        self._process = process
+    def __init__(self, transport: asyncio.SubprocessTransport, pipes: "_Pipes", life: int) -> None:
+        self._transport, self._pipes = transport, pipes
+        self._process = asyncio.subprocess.Process(transport, pipes, asyncio.get_running_loop())
+        self._pid = self._process.pid
         self._lock = threading.Lock()  # guards _life: as long as it is open, the group's id is the group's
         self._life = life
         self._tail = Tail(_TAIL_BYTES)
         self._stderr = asyncio.create_task(self._read_stderr())
+        self._end = asyncio.create_task(self._bury())
 
     @classmethod
     async def start(cls, command: Sequence[str], environment: Mapping[str, str]) -> "ServerProcess":
@@ -42,13 +45,11 @@ class ServerProcess:
             raise FileNotFoundError(f"the program {command[0]} is not there, or cannot be executed")
         watched, life = os.pipe()
         launch = (sys.executable, "-I", "-S", launcher.__file__, str(watched), *command)
-        pipe = asyncio.subprocess.PIPE
+        loop = asyncio.get_running_loop()
         try:
-            process = await asyncio.create_subprocess_exec(
+            transport, pipes = await loop.subprocess_exec(
+                lambda: _Pipes(limit=_CHUNK_BYTES, loop=loop),
                 *launch,
-                stdin=pipe,
-                stdout=pipe,
-                stderr=pipe,
                 env=environment,
                 start_new_session=True,
                 pass_fds=(watched,),
@@ -58,7 +59,7 @@ class ServerProcess:
             raise
         finally:
             os.close(watched)
-        return cls(process, life)
+        return cls(transport, pipes, life)
 
     async def lines(self) -> AsyncIterator[bytes | TooLong]:
         """What the server writes, line by line, until it ends."""
@@ -102,9 +103,10 @@ class ServerProcess:
             await self._has_ended(grace_s)
         self.kill()
         await self._has_ended(_SETTLE_S)
-        self._stderr.cancel()
-        await asyncio.wait([self._stderr])
-        self._process._transport.close()  # type: ignore[attr-defined]  # a grandchild may hold the pipes for ever
+        for task in (self._stderr, self._end):
+            task.cancel()
+        await asyncio.wait([self._stderr, self._end])
+        self._transport.close()
 
     def kill(self) -> None:
         """Kill the whole group. Any thread, any number of times."""
@@ -115,18 +117,39 @@ class ServerProcess:
             if self._life < 0:
                 return
             with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._process.pid, number)
+                os.killpg(self._pid, number)
             if is_last:
                 os.close(self._life)
                 self._life = -1
 
     async def _has_ended(self, timeout_s: float) -> bool:
-        if self._process.returncode is None:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._process.wait(), timeout_s)
-        return self._process.returncode is not None
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._pipes.exited.wait(), timeout_s)
+        return self._pipes.exited.is_set()
+
+    async def _bury(self) -> None:
+        """When the program has ended, so do those it started: they could hold its pipes, and nobody would know."""
+        await self._pipes.exited.wait()
+        self.kill()
+        await asyncio.sleep(_SETTLE_S)  # for what was written before
+        for fd in (1, 2):
+            pipe = self._transport.get_pipe_transport(fd)
+            if pipe is not None:
+                pipe.close()
 
     async def _read_stderr(self) -> None:
         assert self._process.stderr is not None
         while data := await self._process.stderr.read(_CHUNK_BYTES):
             self._tail.add(data)
+
+
+class _Pipes(asyncio.subprocess.SubprocessStreamProtocol):
+    """The three streams, and the moment the process itself has ended, whoever still holds its pipes."""
+
+    def __init__(self, limit: int, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(limit, loop)
+        self.exited = asyncio.Event()
+
+    def process_exited(self) -> None:
+        super().process_exited()
+        self.exited.set()

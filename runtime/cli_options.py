@@ -1,4 +1,4 @@
-"""What the commands of the command line have in common: their arguments, and what they say of a change."""
+"""The arguments that many commands take, what they stand for, and what is said of a change."""
 
 from typing import Annotated, Any
 
@@ -9,19 +9,7 @@ from fleetlog.domain.values import agent_id_for
 from fleetlog.runtime.console import Screen
 from fleetlog.runtime.queries import Queries
 
-__all__ = [
-    "Dir",
-    "Fleet",
-    "FleetOrAll",
-    "Json",
-    "Model",
-    "OneFleet",
-    "Out",
-    "Reason",
-    "chosen_agent",
-    "chosen_fleet",
-    "say_changed",
-]
+__all__ = ["Dir", "Fleet", "FleetOrAll", "Json", "OneFleet", "Reason", "chosen_agent", "chosen_fleet", "say_changed"]
 
 Dir = Annotated[
     str,
@@ -36,12 +24,6 @@ FleetOrAll = Annotated[
     str | None, typer.Argument(metavar="FLEET", help="A fleet's id, or its beginning or end. If left out: all.")
 ]
 OneFleet = Annotated[str, typer.Argument(metavar="FLEET", help="A fleet's id, or its beginning or end.")]
-Model = Annotated[
-    str, typer.Option("--model", metavar="MODEL", help="The model: its id, or sonnet, opus, haiku, fable.")
-]
-Out = Annotated[str | None, typer.Option("--out", metavar="FILE", help="Write the report to this file as well.")]
-
-
 Reason = Annotated[str, typer.Option("--reason", help="Why, for the record.")]
 
 

@@ -1,0 +1,80 @@
+"""What an agent's runs need of the engine; lives on the workers' threads."""
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+from fleetlog.domain import commands as c
+from fleetlog.domain.fleet import Roster
+from fleetlog.domain.values import Message, Usage, agent_name_of, fleet_id_of
+from fleetlog.runtime.brains.run import RunEnded
+from fleetlog.runtime.engine import Engine, Request
+from fleetlog.runtime.journal import Receipt
+from fleetlog.runtime.mail import Sent, post_message, roster
+from fleetlog.runtime.reply import Reply
+
+__all__ = ["ActorLink", "Unpark"]
+
+
+@dataclass(frozen=True, slots=True)
+class Unpark:
+    """What the parked brain waited for may be there."""
+
+
+class ActorLink:
+    """See `AgentLink`; for one run of one agent."""
+
+    def __init__(self, engine: Engine, agent_id: str, run_id: int, post: Callable[[object], None]) -> None:
+        self._engine, self._agent_id, self._run_id, self._post = engine, agent_id, run_id, post
+        self.artifacts, self.linger_s = engine.artifacts, engine.linger_s
+
+    def tell(self, command: c.RunCommand, reply: Reply[Receipt]) -> None:
+        """See `AgentLink`."""
+        request = Request(command, reply, by=self._agent_id, run_id=self._run_id)
+        self._engine.residents.post(self._agent_id, request)
+
+    def reserve(self, number: int, bound: Usage, reply: Reply[Receipt]) -> None:
+        """See `AgentLink`."""
+        command = c.ReserveSpend(agent_name_of(self._agent_id), number, bound)
+        self._engine.residents.post(fleet_id_of(self._agent_id), Request(command, reply, by=self._agent_id))
+
+    def is_held(self) -> bool:
+        """See `AgentLink`."""
+        known = self._engine.rosters.get(fleet_id_of(self._agent_id))
+        return known is not None and known.is_paused
+
+    def send(self, message: Message, to: str) -> tuple[str, ...]:
+        """See `AgentLink`."""
+        future = post_message(self._engine, fleet_id_of(self._agent_id), message, to, by=self._agent_id)
+        sent: Sent = future.result().outcome
+        return sent.recipients
+
+    def roster(self) -> Roster:
+        """See `AgentLink`."""
+        return roster(self._engine, fleet_id_of(self._agent_id))
+
+    def results(self, names: tuple[str, ...]) -> Mapping[str, Any]:
+        """See `AgentLink`."""
+        return self._engine.results(fleet_id_of(self._agent_id), names)
+
+    def lend_place(self) -> AbstractContextManager[None]:
+        """See `AgentLink`."""
+        return self._engine.workers.lend()
+
+    def unpark(self) -> None:
+        """See `AgentLink`."""
+        self._engine.residents.post(self._agent_id, Unpark())
+
+    def unpark_after(self, seconds: float) -> None:
+        """See `AgentLink`."""
+        due = self._engine.clock.now().uptime_s + seconds
+        self._engine.timers.arm(f"unpark {self._agent_id}", due, self.unpark)
+
+    def is_thread_wanted(self) -> bool:
+        """See `AgentLink`."""
+        return self._engine.workers.has_waiting()
+
+    def ended(self, event: RunEnded) -> None:
+        """See `AgentLink`."""
+        self._post(event)

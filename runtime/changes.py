@@ -1,0 +1,92 @@
+"""The way of a call that changes something: one command to one actor, and its reply after the commit."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import msgspec
+
+from fleetlog.domain import commands as c
+from fleetlog.domain.errors import InvalidArgument
+from fleetlog.domain.values import Stored, fleet_id_of
+from fleetlog.runtime import arguments
+from fleetlog.runtime.assembly import Assembly
+from fleetlog.runtime.calls import Call, Calls
+from fleetlog.runtime.engine import CallKey, Request
+from fleetlog.runtime.journal import Receipt
+from fleetlog.runtime.questions import Questions
+from fleetlog.runtime.replies import FleetReply
+from fleetlog.runtime.reply import Reply
+
+__all__ = ["Changes"]
+
+R = TypeVar("R", bound=msgspec.Struct)
+
+
+class Changes(Questions):
+    """What the changing half of `Runtime` rests on. Any thread."""
+
+    def __init__(self, parts: Assembly) -> None:
+        super().__init__(parts)
+        self._calls = Calls(parts.engine.store)
+
+    def _change_fleet(
+        self, operation: str, fleet_id: str, command: c.FleetCommand, idempotency_key: str | None
+    ) -> FleetReply:
+        given = (arguments.fleet_id(fleet_id), command)
+        return self._change(
+            operation,
+            fleet_id,
+            command,
+            given,
+            FleetReply,
+            lambda _: FleetReply(fleet_id),
+            idempotency_key,
+        )
+
+    def _change_agent(
+        self, operation: str, agent_id: str, command: c.AgentCommand, idempotency_key: str | None
+    ) -> FleetReply:
+        fleet_id = fleet_id_of(arguments.agent_id(agent_id))
+        given = (agent_id, command)
+        return self._change(
+            operation,
+            agent_id,
+            command,
+            given,
+            FleetReply,
+            lambda _: FleetReply(fleet_id),
+            idempotency_key,
+        )
+
+    def _change(
+        self,
+        operation: str,
+        stream_id: str,
+        command: c.AgentCommand | c.FleetCommand,
+        given: object,
+        reply_type: type[R],
+        seal: Callable[[Any], R],
+        idempotency_key: str | None,
+    ) -> R:
+        """One command to one actor, and its reply after the commit."""
+
+        def make(key: CallKey | None) -> R:
+            self._parts.engine.journal.wait_for_room()
+            future: Reply[Receipt] = Reply()
+            self._parts.engine.residents.send(stream_id, Request(command, future, key=key))
+            return self._replied(future, seal)
+
+        self._check_open()
+        reply, _ = self._calls.once(Call(operation, given, reply_type, make, seal), idempotency_key)
+        return reply
+
+    def _replied(self, future: Reply[Receipt], seal: Callable[[Any], R]) -> R:
+        receipt = future.result()
+        reply: R = msgspec.structs.replace(seal(receipt.outcome), position=receipt.position)
+        return reply
+
+    def _stored(self, field: str, value: object) -> Stored:
+        try:
+            return self._parts.engine.artifacts.store_value(value)
+        except (TypeError, ValueError, OverflowError, RecursionError) as error:
+            raise InvalidArgument(f"'{field}' cannot be stored: {error}") from error

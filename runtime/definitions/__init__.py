@@ -1,0 +1,1 @@
+"""Agent definitions: Markdown files with a YAML head, from the project, the user and the package."""

@@ -1,0 +1,21 @@
+"""Scripts that are always there."""
+
+from tests.fakes.messages_api.replies import Reply, Script, reply, text
+from tests.fakes.messages_api.request import DEFAULT_SCRIPT, ParsedRequest
+
+__all__ = ["standard_scripts"]
+
+
+def standard_scripts() -> dict[str, Script]:
+    """By name: `default` says back what it was told, `long` writes as many words as `[script:long N]` says."""
+    return {DEFAULT_SCRIPT: _echo, "long": _long}
+
+
+def _echo(request: ParsedRequest) -> Reply:
+    if request.results:
+        return reply(text("I was given: " + ", ".join(f"{r.name}: {r.text[:100]}" for r in request.results)))
+    return reply(text(f"You said: {request.last_text[:200]}"))
+
+
+def _long(request: ParsedRequest) -> Reply:
+    return reply(text("word " * int(request.args or 1_000)))
