@@ -172,12 +172,18 @@ class _Watching:
         return duration(time.monotonic() - self._began)
 
     def only_a_person_can_go_on(self) -> bool:
-        """Every agent that has not ended waits, nothing was heard for a while, and somebody was asked."""
+        """Every agent that has not ended waits or is paused, nothing was heard for a while, and somebody was asked or
+        must have them go on."""
         if time.monotonic() - self._news < _WITHOUT_NEWS_S or any(fleet.fleet.keep_open for fleet in self._fleets):
             return False
-        left = [agent for fleet in self._fleets for agent in fleet.agents if agent.status not in AGENT_ENDED]
-        if any(agent.status == "running" for agent in left):
+        paused = {fleet.fleet.id for fleet in self._fleets if fleet.fleet.status == "paused"}
+        if any(self._runtime.spend(fleet_id).reserved.calls for fleet_id in paused):
             return False
+        left = [agent for fleet in self._fleets for agent in fleet.agents if agent.status not in AGENT_ENDED]
+        if any(agent.status == "running" and agent.fleet_id not in paused for agent in left):
+            return False
+        if paused or any(agent.status == "paused" for agent in left):
+            return True
         asked = any(self._runtime.list_help(fleet_id, "open").requests for fleet_id in self._fleet_ids)
         return asked or any(self._runtime.doubts(fleet_id) for fleet_id in self._fleet_ids)
 

@@ -170,7 +170,7 @@ def test_a_message_that_comes_during_a_call_enters_at_the_next_one(make_stage: M
     play = Play(first, text("done"))
     stage = make_stage(a=play)
     fleet_id = stage.spawn(agent("a"))
-    stage.until(fleet_id, lambda entries: any(entry.summary == "briefing" for entry in entries))
+    stage.until(fleet_id, lambda entries: any(entry.what == "call.started" for entry in entries))
     stage.runtime.send_message("operator", "a", fleet_id, "alert", "look up")
     arrived.set()
     assert stage.outputs(fleet_id) == {"a": "done"}
