@@ -69,10 +69,9 @@ def asking(messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return [*before, {"role": "user", "content": [*last["content"], {"type": "text", "text": INSTRUCTION}]}]
 
 
-def asking_in_short(messages: Sequence[dict[str, Any]], window: int) -> list[dict[str, Any]]:
-    """For a conversation that does not fit the window at all: its text, cut in the middle to half of the window."""
+def asking_in_short(messages: Sequence[dict[str, Any]], room: int) -> list[dict[str, Any]]:
+    """For a conversation that does not fit the window at all: its text, cut in the middle to so many characters."""
     text = "\n\n".join(f"[{message['role']}]\n{_told(message['content'])}" for message in messages)
-    room = window // 2  # a token has at least one character: safe for any text
     if len(text) > room:
         text = f"{text[: room // 2]}\n... ({len(text) - room} characters left out) ...\n{text[-room // 2 :]}"
     return [{"role": "user", "content": [{"type": "text", "text": f"{text}\n\n{INSTRUCTION}"}]}]
