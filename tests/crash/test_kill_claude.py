@@ -15,9 +15,9 @@ import pytest
 from fleetlog.runtime.brains.provider import ClaudeSettings
 from tests.crash import research_job, research_scripts
 from tests.crash.logs import check_effects, check_log, check_no_recorded_call_was_repeated, recorded_calls
+from tests.crash.plans import LEDGER
 from tests.fakes.messages_api.process import FakeProcess
 from tests.fakes.messages_api.settings import Settings
-from tests.fakes.messages_api.stats import Call
 
 KILLS = 20
 AGENTS = 2 + research_scripts.RESEARCHERS
@@ -78,17 +78,12 @@ class Job:
         check_log(self.directory)
         self.look()
         calls = self.api.calls()
-        check_no_recorded_call_was_repeated(self.recorded, _with_blanks(calls, self.calls_before))
+        check_no_recorded_call_was_repeated(self.recorded, calls, self.calls_before)
         unrecorded = len(calls) - self.calls_before - len(self.recorded)
         assert unrecorded <= (kills + 1) * AGENTS, "more calls were lost than can have been on their way"
-        ledger = (self.workspace / research_scripts.LEDGER).read_text().split()
+        ledger = (self.workspace / LEDGER).read_text().split()
         assert Counter(ledger) == Counter(research_scripts.tokens())
         return len(self.recorded)
-
-
-def _with_blanks(calls: list[Call], count: int) -> list[Call]:
-    """The calls with the first ones made blank: those of another job, whose first prompts may be the same."""
-    return [Call(0.0, "messages")] * count + calls[count:]
 
 
 @pytest.mark.slow
