@@ -2,18 +2,18 @@
 one's, and the server, which lives on, was asked nothing again that is in the log.
 """
 
-import multiprocessing
 import random
 import signal
 from collections import Counter
-from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
-import msgspec
 import pytest
+from msgspec.structs import replace
 
-from fleetlog.runtime.brains.provider import ClaudeSettings
-from tests.crash import research_job, research_scripts
+from fleetlog.domain.values import FleetSpec
+from fleetlog.runtime.scenarios.research import ResearchOrder, research_spec
+from tests.crash import research_scripts
+from tests.crash.claude_job import outcome_of, start
 from tests.crash.logs import check_effects, check_log, check_no_recorded_call_was_repeated, recorded_calls
 from tests.crash.plans import LEDGER
 from tests.fakes.messages_api.process import FakeProcess
@@ -21,6 +21,15 @@ from tests.fakes.messages_api.settings import Settings
 
 KILLS = 20
 AGENTS = 2 + research_scripts.RESEARCHERS
+QUESTION = "[script:research] How large is the world?"
+TOOLS = ("list_files", "read_file", "search_files", "write_file", "run_command")
+
+
+def able_to_write(order: ResearchOrder) -> FleetSpec:
+    """The research fleet, with effects."""
+    spec = research_spec(replace(order, researchers=research_scripts.RESEARCHERS))
+    granted = [replace(agent, tools=TOOLS, grants=("write", "run", "unsandboxed")) for agent in spec.agents]
+    return replace(spec, agents=tuple(granted))
 
 
 class Job:
@@ -30,24 +39,16 @@ class Job:
         self.directory, self.workspace, self.api = place / "d", place / "workspace", api
         self.calls_before = len(api.calls())
         self.recorded: dict[tuple[str, int], int] = {}
+        self.spec = able_to_write(ResearchOrder(QUESTION, str(self.workspace), uses_web=False))
         (self.workspace / "sources").mkdir(parents=True)
         for part in range(1, research_scripts.RESEARCHERS + 1):
             for number in range(1, research_scripts.ROUNDS + 1):
                 source = self.workspace / "sources" / f"{part}-{number}.txt"
                 source.write_text(f"The figure {number} of {part} is {research_scripts.value_of(part, number)}.\n")
 
-    def start(self) -> ForkServerProcess:
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload([research_job.__name__])
-        settings = ClaudeSettings(api_key=self.api.api_key, base_url=self.api.url)
-        arguments = (str(self.directory), str(self.workspace), research_scripts.RESEARCHERS, settings)
-        child = context.Process(target=research_job.run, args=arguments)
-        child.start()
-        return child
-
     def kill_after(self, delay_s: float) -> bool:
         """Let it go on for so long; False when it was quicker."""
-        child = self.start()
+        child = start(self.directory, self.spec, self.api)
         child.join(delay_s)
         child.kill()
         child.join()
@@ -65,13 +66,9 @@ class Job:
 
     def finish(self) -> str:
         """Let it go on to the end; gives the report."""
-        child = self.start()
-        child.join(100)
-        assert child.exitcode == 0
-        child.close()
-        outcome = msgspec.json.decode((self.directory / "outcome.json").read_bytes(), type=research_job.Outcome)
+        outcome = outcome_of(start(self.directory, self.spec, self.api), self.directory)
         assert outcome.doubts == len(check_effects(self.directory))
-        return outcome.report
+        return str(outcome.results["lead"]["report"])
 
     def check(self, kills: int) -> int:
         """The log, the effects and the server's account of the model calls agree; gives how many are recorded."""
