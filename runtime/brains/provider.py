@@ -8,6 +8,7 @@ say whether the call can have cost anything. `anthropic` is imported here alone,
 import asyncio
 import contextlib
 import email.utils
+import math
 import os
 import threading
 import time
@@ -35,6 +36,7 @@ __all__ = [
     "TooLong",
     "Transient",
     "Unanswered",
+    "retry_after_s",
     "usage_of",
 ]
 
@@ -156,23 +158,19 @@ class Provider:
         return self._wait(self._count(counted), run)
 
     def close(self, timeout_s: float = 3.0) -> None:
-        """Give up the calls that are under way and end the thread."""
+        """Give up the calls that are under way and end the thread. A second call only waits for that."""
         with self._lock:
+            if self._loop is not None and not self._closed:
+                self._loop.call_soon_threadsafe(self._loop.stop)
             self._closed = True
-            loop, thread = self._loop, self._thread
-        if loop is not None and thread is not None:
-            loop.call_soon_threadsafe(loop.stop)
+            thread = self._thread
+        if thread is not None:
             thread.join(timeout_s)
 
     # --- the worker's side -------------------------------------------------------------------
 
     def _wait(self, work: Coroutine[Any, Any, T], run: Stoppable) -> T:
-        try:
-            loop = self._started()
-        except BaseException:
-            work.close()
-            raise
-        future: Future[T] = asyncio.run_coroutine_threadsafe(work, loop)
+        future = self._submitted(work)
         try:
             while True:
                 with contextlib.suppress(TimeoutError):
@@ -188,17 +186,20 @@ class Provider:
         finally:
             future.cancel()
 
-    def _started(self) -> asyncio.AbstractEventLoop:
-        with self._lock:
+    def _submitted(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        with self._lock:  # `close` stops the loop under it: what is submitted is a task by then, and is cancelled
             if self._closed:
+                work.close()
                 raise RuntimeClosed("the runtime is closed")
             if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                self._thread = threading.Thread(
-                    target=self._serve, args=(self._loop,), name="fleetlog-claude", daemon=True
-                )
-                self._thread.start()
-            return self._loop
+                self._start()
+            assert self._loop is not None
+            return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    def _start(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._serve, args=(self._loop,), name="fleetlog-claude", daemon=True)
+        self._thread.start()
 
     def _serve(self, loop: asyncio.AbstractEventLoop) -> None:
         asyncio.set_event_loop(loop)
@@ -304,7 +305,7 @@ def _translated(error: Exception) -> Exception:
 def _refusal(error: "anthropic.APIStatusError") -> Exception:
     status, said = error.status_code, _said(error)
     if status in (429, 529):
-        return Limited(status, said, _retry_after_s(error.response.headers))
+        return Limited(status, said, retry_after_s(error.response.headers))
     if status in (408, 409) or status >= 500:
         return Transient(f"{status}: {said}")
     if status == 413 or (status == 400 and "too long" in said):
@@ -319,11 +320,12 @@ def _said(error: Exception) -> str:
     return (str(error) or type(error).__name__)[:1_000]
 
 
-def _retry_after_s(headers: Mapping[str, str]) -> float | None:
+def retry_after_s(headers: Mapping[str, str]) -> float | None:
     """Seconds from `retry-after-ms` or `retry-after` (seconds, or an HTTP date)."""
     for name, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         with contextlib.suppress(KeyError, ValueError):
-            return max(0.0, float(headers[name]) * scale)
+            if math.isfinite(seconds := float(headers[name]) * scale):
+                return max(0.0, seconds)
     with contextlib.suppress(KeyError, ValueError, TypeError):
         return max(0.0, email.utils.parsedate_to_datetime(headers["retry-after"]).timestamp() - time.time())
     return None
