@@ -3,7 +3,7 @@
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
@@ -12,6 +12,7 @@ import pytest
 
 from fleetlog.domain.errors import RuntimeClosed
 from fleetlog.runtime.brains.provider import (
+    ClaudeSettings,
     Limited,
     ModelReply,
     Provider,
@@ -22,12 +23,14 @@ from fleetlog.runtime.brains.provider import (
     retry_after_s,
     usage_of,
 )
-from tests.brains.conftest import MakeProvider
 from tests.fakes.asking import READ, asked, reader
 from tests.fakes.messages_api import replies as r
 from tests.fakes.messages_api.faults import Break, Garbage, Hang, Refuse, RetryForm, Slow
+from tests.fakes.messages_api.fixtures import messages_api as messages_api
 from tests.fakes.messages_api.server import FakeMessagesApi
 from tests.fakes.messages_api.settings import MODEL, SMALL_MODEL
+
+MakeProvider = Callable[..., Provider]
 
 
 class Given(Exception):
@@ -54,6 +57,24 @@ class Caller:
 def call(provider: Provider, words: str = "hello", caller: Caller | None = None, **more: Any) -> ModelReply:
     caller = caller or Caller()
     return provider.call(asked(words, **more), caller, caller.heard)
+
+
+@pytest.fixture
+def make_provider(messages_api: FakeMessagesApi) -> Iterator[MakeProvider]:
+    """`make_provider(idle_timeout_s=...)` talks to the fake server; after the test no thread of it is left."""
+    before = set(threading.enumerate())
+    made: list[Provider] = []
+
+    def make(**settings: Any) -> Provider:
+        given = {"api_key": messages_api.api_key, "base_url": messages_api.url, **settings}
+        made.append(Provider(ClaudeSettings(**given)))
+        return made[-1]
+
+    yield make
+    for provider in made:
+        provider.close()
+    left = [thread.name for thread in set(threading.enumerate()) - before if thread.name == "fleetlog-claude"]
+    assert left == []
 
 
 @pytest.fixture
@@ -114,14 +135,14 @@ def test_a_tool_call_is_whole_and_its_thinking_can_be_sent_back(
 ) -> None:
     messages_api.scripts["reader"] = reader
     first = asked("[script:reader]", tools=[READ])
-    found = provider.call(first, Caller(), str)
+    found = provider.call(first, Caller(), Caller().heard)
     results = [
         {"type": "tool_result", "tool_use_id": block["id"], "content": block["input"]["path"]}
         for block in found.content
         if block["type"] == "tool_use"
     ]
     turns = [{"role": "assistant", "content": found.content}, {"role": "user", "content": results}]
-    second = provider.call({**first, "messages": [*first["messages"], *turns]}, Caller(), str)
+    second = provider.call({**first, "messages": [*first["messages"], *turns]}, Caller(), Caller().heard)
     assert second.content == [{"type": "text", "text": "a: a; b: b"}]
     assert messages_api.violations == []
 
@@ -146,7 +167,7 @@ def test_tokens_are_counted_without_a_call(messages_api: FakeMessagesApi, provid
     assert counted > 100
     report = messages_api.report()
     assert (report.requests, report.others) == (0, {"count_tokens": 1})
-    assert usage_of(provider.call(request, Caller(), str)).input_tokens == counted
+    assert usage_of(provider.call(request, Caller(), Caller().heard)).input_tokens == counted
 
 
 def test_a_hundred_calls_at_once_are_a_hundred_replies(messages_api: FakeMessagesApi, provider: Provider) -> None:
