@@ -12,7 +12,7 @@ import math
 import os
 import threading
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import CancelledError, Future
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -24,6 +24,8 @@ from fleetlog.runtime.brains.paid_step import Uncharged
 from fleetlog.runtime.brains.reply_stream import BrokenStream, ReplyStream
 
 if TYPE_CHECKING:
+    import ssl
+
     import anthropic
 
 __all__ = [
@@ -44,6 +46,9 @@ T = TypeVar("T")
 
 DEFAULT_MODEL = "claude-sonnet-5-5"
 DEFAULT_URL = "https://api.anthropic.com"
+CALLS_A_CLIENT = 8
+"""The pool of a client looks at each of its connections whenever a call begins or ends, and asks the system about those
+that are idle: with one pool for all, that took more time than anything else."""
 _POLL_S = 0.1
 _LIMIT_TYPES = ("rate_limit_error", "overloaded_error")
 
@@ -134,11 +139,13 @@ class Provider:
 
     def __init__(self, settings: ClaudeSettings) -> None:
         self.settings = settings.from_environment()
-        self._lock = threading.Lock()  # guards all below
+        self._lock = threading.Lock()  # guards _loop, _thread and _closed
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
-        self._client: anthropic.AsyncAnthropic | None = None
         self._closed = False
+        self._tls: ssl.SSLContext | None = None  # this, and what follows, is the loop's alone
+        self._clients: list[anthropic.AsyncAnthropic] = []
+        self._busy: list[int] = []
 
     @property
     def account(self) -> str:
@@ -148,7 +155,8 @@ class Provider:
     def call(self, request: Mapping[str, Any], run: Stoppable, on_text: Callable[[str], None]) -> ModelReply:
         """Make the call; `on_text` gets pieces of the reply as they come, on the loop's thread. Ends within a moment
         when the run is told to stop (raising what its `check` raises)."""
-        return self._wait(self._stream(dict(request), on_text), run)
+        body = msgspec.json.encode({**request, "stream": True})
+        return self._wait(self._stream(body, on_text), run)
 
     def count_tokens(self, request: Mapping[str, Any], run: Stoppable) -> int:
         """The prompt's tokens, counted by the provider (which charges nothing for it)."""
@@ -209,42 +217,67 @@ class Provider:
             for task in tasks:
                 task.cancel()
             loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
-            if self._client is not None:
-                loop.run_until_complete(self._client.close())
+            for client in self._clients:
+                loop.run_until_complete(client.close())
             loop.run_until_complete(loop.shutdown_asyncgens())
         finally:
             loop.close()
 
     # --- on the loop -------------------------------------------------------------------------
 
-    def _connected(self) -> "anthropic.AsyncAnthropic":
-        if self._client is None:
-            import anthropic
-
-            settings = self.settings
-            if not settings.api_key:
-                raise Refused(401, NO_KEY)
-            timeout = anthropic.Timeout(settings.idle_timeout_s, connect=settings.connect_timeout_s)
-            self._client = anthropic.AsyncAnthropic(
-                api_key=settings.api_key, base_url=settings.base_url, timeout=timeout, max_retries=0
-            )
-        return self._client
-
-    async def _stream(self, request: dict[str, Any], on_text: Callable[[str], None]) -> ModelReply:
-        stream = ReplyStream()
+    @contextlib.contextmanager
+    def _client(self) -> "Iterator[anthropic.AsyncAnthropic]":
+        """The first client with a place: what is called seldom is called over the same few connections."""
+        place = next((place for place, busy in enumerate(self._busy) if busy < CALLS_A_CLIENT), len(self._busy))
+        if place == len(self._busy):
+            self._clients.append(self._connected())
+            self._busy.append(0)
+        self._busy[place] += 1
         try:
-            messages = self._connected().messages.with_streaming_response
-            async with messages.create(**request, stream=True) as response:
-                async for line in response.iter_lines():
-                    if piece := stream.feed(line):
-                        on_text(piece)
-                return _reply(stream.message(), response.headers.get("request-id", ""))
+            yield self._clients[place]
+        finally:
+            self._busy[place] -= 1
+
+    def _connected(self) -> "anthropic.AsyncAnthropic":
+        import anthropic
+        import httpx2
+
+        settings = self.settings
+        if not settings.api_key:
+            raise Refused(401, NO_KEY)
+        self._tls = self._tls or httpx2.create_ssl_context()
+        return anthropic.AsyncAnthropic(
+            api_key=settings.api_key,
+            base_url=settings.base_url,
+            timeout=anthropic.Timeout(settings.idle_timeout_s, connect=settings.connect_timeout_s),
+            max_retries=0,
+            http_client=anthropic.DefaultAsyncHttpxClient(verify=self._tls),
+        )
+
+    async def _stream(self, body: bytes, on_text: Callable[[str], None]) -> ModelReply:
+        """The request is sent as it is: `messages.create` would copy all of it, part by part, to encode it, which for a
+        long conversation holds up every other call of the loop (see docs/benchmarks.md)."""
+        reply = ReplyStream()
+        try:
+            with self._client() as client:
+                from anthropic import AsyncStream  # it is imported by now, if there is a key
+                from anthropic.types import Message
+
+                sent = client.post(
+                    "/v1/messages", cast_to=Message, content=body, stream=True, stream_cls=AsyncStream[Any]
+                )
+                async with await sent as stream:
+                    async for line in stream.response.aiter_lines():
+                        if piece := reply.feed(line):
+                            on_text(piece)
+                    return _reply(reply.message(), stream.response.headers.get("request-id", ""))
         except Exception as error:
             raise _translated(error) from error
 
     async def _count(self, request: dict[str, Any]) -> int:
         try:
-            counted = await self._connected().messages.count_tokens(**request)
+            with self._client() as client:
+                counted = await client.messages.count_tokens(**request)
         except Exception as error:
             raise _translated(error) from error
         return counted.input_tokens
