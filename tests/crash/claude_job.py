@@ -44,7 +44,7 @@ def run_until_paused(directory: Path, spec: FleetSpec, settings: ClaudeSettings)
     with Runtime.open(directory, config=RuntimeConfig(claude=settings)) as runtime:
         fleet_id = runtime.spawn_fleet(spec, idempotency_key="the job").fleet_id
         after = 0
-        while runtime.fleet_status(fleet_id).fleet.status == "running" or any(gate.in_flight for gate in runtime.gates()):
+        while _is_busy(runtime, fleet_id):
             entries = runtime.timeline(fleet_id, after=after, wait_s=0.2)
             after = entries[-1].position if entries else after
 
@@ -59,6 +59,11 @@ def run(directory: Path, spec: FleetSpec, settings: ClaudeSettings) -> None:
         results = {result.name: result.output for result in found.results}
         doubts = sum(entry.what == "step.doubted" for entry in runtime.timeline(fleet_id, limit=100_000))
     (directory / "outcome.json").write_bytes(msgspec.json.encode(Outcome(results, doubts)))
+
+
+def _is_busy(runtime: Runtime, fleet_id: str) -> bool:
+    is_running = runtime.fleet_status(fleet_id).fleet.status == "running"
+    return is_running or any(gate.in_flight for gate in runtime.gates())
 
 
 def outcome_of(child: ForkServerProcess, directory: Path) -> Outcome:

@@ -68,7 +68,8 @@ def test_twenty_agents_never_spend_more_than_their_dollar_however_often_they_are
         assert child.exitcode == 0
         status, counted = spent(directory)
         assert status == "paused"
-        assert DOLLAR / 2 < charged(api) <= counted <= DOLLAR
+        assert 0 < charged(api) <= counted <= DOLLAR
+        assert counted > 0.8 * DOLLAR  # what is not known of a call that was cut off is counted as its bound
         with Runtime.open(directory, recover=False) as runtime:
             fleet_id = runtime.list_fleets().fleets[0].id
             runtime.set_budget(fleet_id, Budget(cost_nusd=20 * DOLLAR))
