@@ -524,7 +524,7 @@ def test_a_fleet_times_out_in_uptime_also_over_a_restart(open_runtime: OpenRunti
 def test_idle_actors_leave_the_memory_and_a_message_brings_them_back(open_runtime: OpenRuntime) -> None:
     config = RuntimeConfig(idle_after_s=0.05)
     runtime = open_runtime(brains={"a": lambda ctx: ctx.receive().payload}, config=config)
-    fleet = spawn(runtime, spec("a"))
+    fleet = spawn(runtime, spec("a"), keep_open=True)
     wait_until(runtime, fleet.fleet_id, is_waiting("a"))
     deadline = time.monotonic() + 10
     while len(runtime._parts.engine.residents):
