@@ -9,7 +9,8 @@ import msgspec
 from fleetlog.domain import commands as c
 from fleetlog.domain import events as e
 from fleetlog.domain import people
-from fleetlog.domain.agent_state import AgentState, StepRecord, matches
+from fleetlog.domain.agent_spending import AgentSpending
+from fleetlog.domain.agent_state import StepRecord, matches
 from fleetlog.domain.errors import NotAllowed, NotFound
 from fleetlog.domain.values import AGENT_ENDED, OPERATOR, AgentSpec, Message, Now, stamp_of
 
@@ -28,7 +29,7 @@ def backoff_s(attempt: int, jitter: float) -> float:
     return full / 2 + full / 2 * jitter
 
 
-class Agent(AgentState):
+class Agent(AgentSpending):
     """One agent: what it is, and what may happen to it."""
 
     __slots__ = ()
@@ -47,7 +48,7 @@ class Agent(AgentState):
             case c.TakeMessage():
                 return self._take(command, now)
             case c.CompleteStep():
-                self._expect(command.index, open_step=command.name)
+                self._expect_completion(command)
                 return [e.StepCompleted(command.index, command.name, command.effect, command.value, command.usage)]
             case c.StartStep():
                 self._expect(command.index)
@@ -89,6 +90,19 @@ class Agent(AgentState):
                 return self._cancel(command.reason)
             case c.StopAgent():
                 return self._stop(command)
+            case c.StartCall():
+                self._expect(command.index)
+                return self._start_call(command, now)
+            case c.ReleaseCall() | c.LoseCall():
+                return self._end_call(command)
+            case c.PauseAgent():
+                return self._pause(command)
+            case c.ResumeAgent():
+                return self._resume(now)
+            case c.SetBudget():
+                return self._set_budget(command.budget, now)
+            case c.ExpireBudget():
+                return self._expire_budget(now)
             case _:
                 assert_never(command)
 
@@ -143,9 +157,9 @@ class Agent(AgentState):
     def _begin(self, spec: AgentSpec, command: c.BeginRun, now: Now) -> list[e.AgentEvent]:
         if not self.can_run:
             raise NotAllowed(f"Agent {self.id} is {self.status}: there is nothing to run")
-        events: list[e.AgentEvent] = []
+        events: list[e.AgentEvent] = [*self._lost_call()]
         if self.status == "pending":
-            events.append(e.AgentStarted())
+            events.append(e.AgentStarted(now.uptime_s))
         elif self.retry_uptime_s is not None:
             if now.uptime_s < self.retry_uptime_s:
                 raise NotAllowed(f"Agent {self.id} is waiting for its next attempt")
@@ -155,8 +169,8 @@ class Agent(AgentState):
             if interruptions > spec.max_interruptions:
                 reason = f"it was interrupted {interruptions} times in a row without recording a step"
                 if self.status == "complete":
-                    return [e.AgentReturned(reason)]
-                return [e.AgentFailed((*self.reasons, reason))]
+                    return [*events, e.AgentReturned(reason)]
+                return [*events, e.AgentFailed((*self.reasons, reason))]
             events.append(e.AgentResumed(interruptions))
         if self.steps and self.steps[-1].state == "started":
             events.append(e.StepDoubted(len(self.steps) - 1, self.steps[-1].name))
@@ -183,14 +197,14 @@ class Agent(AgentState):
         attempt = self.attempt + 1
         if command.retryable and attempt < spec.max_attempts:
             due = now.uptime_s + backoff_s(attempt, command.jitter)
-            return [e.AgentAttemptFailed(attempt, command.error, due)]
+            return [*self._lost_call(), e.AgentAttemptFailed(attempt, command.error, due)]
         if self.status == "complete":
             return [e.AgentReturned(command.error)]
         return [e.AgentFailed((*self.reasons, command.error))]
 
     def _suspend_in_doubt(self, index: int) -> list[e.AgentEvent]:
-        if not self.can_run:
-            raise NotAllowed(f"Agent {self.id} is {self.status}: it records no more steps")
+        if not self.can_run or self.open_call is not None:
+            raise NotAllowed(f"Agent {self.id} is {self._said_state}: it records no more steps")
         if index < 0 or index != len(self.steps) - 1 or self.steps[index].state != "doubted":
             raise NotAllowed(f"Step {index} of agent {self.id} is not its last step, or not in doubt")
         if self.wait is not None and self.wait.doubt:
@@ -247,10 +261,18 @@ class Agent(AgentState):
             return [e.AgentTimedOut(command.reason)]
         return [e.AgentCancelled(command.reason)]
 
+    def _expect_completion(self, command: c.CompleteStep) -> None:
+        """A step that was paid for ends the open call; any other is expected as all steps are."""
+        call = self.open_call
+        if command.usage is None:
+            self._expect(command.index, open_step=command.name)
+        elif call is None or not self.can_run or (call.index, call.name) != (command.index, command.name):
+            raise NotAllowed(f"Agent {self.id} is not inside a paid call '{command.name}' of step {command.index}")
+
     def _expect(self, index: int, *, open_step: str = "") -> None:
         """The step `index` is the next one; or it is the last one, started and still open."""
-        if not self.can_run:
-            raise NotAllowed(f"Agent {self.id} is {self.status}: it records no more steps")
+        if not self.can_run or self.open_call is not None:
+            raise NotAllowed(f"Agent {self.id} is {self._said_state}: it records no more steps")
         last = self.steps[-1] if self.steps else None
         if index == len(self.steps):
             if last is not None and last.state == "started":

@@ -12,12 +12,14 @@ from fleetlog.domain.values import (
     AGENT_ENDED,
     OPERATOR,
     AgentSpec,
+    Budget,
     DeliveryState,
     Effect,
     HelpPolicy,
     Message,
     Now,
     Stored,
+    Usage,
     Waiting,
     agent_name_of,
 )
@@ -46,6 +48,8 @@ class AgentState:
         "abandoned_waits",
         "asks_operator",
         "attempt",
+        "budget",
+        "calls",
         "deliveries",
         "fleet_id",
         "goal",
@@ -53,14 +57,18 @@ class AgentState:
         "interruptions",
         "item",
         "name",
+        "open_call",
         "open_questions",
         "output",
+        "pause",
         "progress_reports",
         "reasons",
         "rejections",
         "retry_uptime_s",
         "returned",
         "spec",
+        "spent",
+        "started_uptime_s",
         "status",
         "steps",
         "tickets",
@@ -95,6 +103,14 @@ class AgentState:
         self.output: Stored | None = None
         self.reasons: tuple[str, ...] = ()
         self.returned = False
+        self.pause: e.AgentPaused | None = None
+        self.budget: Budget | None = None
+        self.started_uptime_s: float | None = None
+        self.spent = Usage()
+        """By all paid calls that are over; one that was cut off counts with its bound."""
+        self.calls = 0
+        """How many paid calls are over."""
+        self.open_call: e.CallStarted | None = None
 
     # --- questions ---------------------------------------------------------------------------
 
@@ -118,7 +134,7 @@ class AgentState:
 
     def is_due(self, now: Now) -> bool:
         """The brain would get further if it were called now."""
-        if not self.can_run:
+        if not self.can_run or self.pause is not None:
             return False
         if self.retry_uptime_s is not None:
             return now.uptime_s >= self.retry_uptime_s
@@ -147,7 +163,9 @@ class AgentState:
         if self.returned:
             return "idle"
         wait = self.wait
-        if wait is None or self.retry_uptime_s is not None or wait.until_uptime_s is not None or wait.doubt:
+        if self.pause is not None or wait is None or self.retry_uptime_s is not None:
+            return ""
+        if wait.until_uptime_s is not None or wait.doubt:
             return ""
         if wait.sender == OPERATOR or self.asks_operator or self.open_tickets or not self.spec or not self.spec.brain:
             return ""
@@ -186,6 +204,8 @@ class AgentState:
             case e.StepCompleted():
                 record = StepRecord(event.name, event.effect, "completed", value=event.value)
                 self._record(event.index, record)
+                if event.usage is not None:
+                    self._settle_call(event.usage)
             case e.MessageSeen():
                 self._see(event)
             case e.MessageSent():
@@ -227,8 +247,44 @@ class AgentState:
                 self._set_ticket(event.help_id, status="expired")
             case e.HelpCancelled():
                 self._set_ticket(event.help_id, status="cancelled")
+            case (
+                e.CallStarted()
+                | e.CallReleased()
+                | e.CallLost()
+                | e.AgentPaused()
+                | e.AgentUnpaused()
+                | e.AgentBudgetSet()
+            ):
+                self._evolve_spending(event)
             case _:
                 self._evolve_life(event)
+
+    def _evolve_spending(
+        self,
+        event: e.CallStarted | e.CallReleased | e.CallLost | e.AgentPaused | e.AgentUnpaused | e.AgentBudgetSet,
+    ) -> None:
+        """None of these is a step: a brain that dies in its paid calls is still seen to get no further."""
+        match event:
+            case e.CallStarted():
+                self.open_call = event
+                self._run_on()
+            case e.CallReleased():
+                self._settle_call(Usage())
+            case e.CallLost():
+                self._settle_call(event.counted)
+            case e.AgentPaused():
+                self.pause = event
+            case e.AgentUnpaused():
+                self.pause = None
+            case e.AgentBudgetSet():
+                self.budget = event.budget
+            case _:
+                assert_never(event)
+
+    def _settle_call(self, usage: Usage) -> None:
+        self.spent = self.spent.plus(usage)
+        self.calls += 1
+        self.open_call = None
 
     def _evolve_life(
         self,
@@ -248,9 +304,9 @@ class AgentState:
             case e.AgentSpawned():
                 self.spec, self.fleet_id, self.name = event.spec, event.fleet_id, event.name
                 self.goal, self.workspace, self.item = event.goal, event.workspace, event.item
-                self.status = "pending"
+                self.status, self.budget = "pending", event.spec.budget
             case e.AgentStarted():
-                self.status = "running"
+                self.status, self.started_uptime_s = "running", event.uptime_s
             case e.AgentResumed():
                 self.interruptions, self.retry_uptime_s = event.interruptions, None
                 self._run_on()
@@ -263,7 +319,8 @@ class AgentState:
                 self._record(event.index, StepRecord("submit_result", "idempotent", "completed"))
                 self.status, self.output, self.returned = "complete", event.output, event.returned
             case e.AgentReturned():
-                self.returned, self.wait, self.retry_uptime_s = True, None, None
+                self.returned = True
+                self._stop_running()
             case e.AgentResultRejected():
                 self.rejections += 1
                 record = StepRecord("submit_result", "idempotent", "rejected", reasons=event.reasons)
@@ -329,9 +386,16 @@ class AgentState:
             self.status = "waiting"
 
     def _end(self, status: str, reason: str = "") -> None:
-        self.status, self.wait, self.retry_uptime_s = status, None, None
+        self.status = status
+        self._stop_running()
         if reason:
             self.reasons = (*self.reasons, reason)
+
+    def _stop_running(self) -> None:
+        """Nothing of it goes on; a paid call that is still under way counts with its bound."""
+        self.wait = self.retry_uptime_s = None
+        if self.open_call is not None:
+            self._settle_call(self.open_call.bound)
 
 
 def matches(wait: e.AgentSuspended, message: Message) -> bool:

@@ -8,9 +8,11 @@ import msgspec
 from fleetlog.domain.values import (
     AgentSpec,
     AgentStatus,
+    Budget,
     Effect,
     FleetSpec,
     Message,
+    PauseKind,
     Stored,
     TicketKind,
     Usage,
@@ -34,20 +36,31 @@ __all__ = [
     "DecideApproval",
     "DeclareStuck",
     "DeliverMessage",
+    "ExpireBudget",
     "ExpireFleet",
     "ExpireWait",
     "FailRun",
     "FailStep",
     "FinishRun",
     "FleetCommand",
+    "LoseCall",
+    "PauseAgent",
+    "PauseFleet",
     "RecordAgentEnd",
     "RecordSend",
+    "ReleaseCall",
     "ReportProgress",
     "RequestHelp",
+    "ReserveSpend",
     "ResolveDoubt",
+    "ResumeAgent",
+    "ResumeFleet",
     "RunCommand",
+    "SetBudget",
     "SetFleetTimeout",
+    "SettleSpend",
     "SpawnFleet",
+    "StartCall",
     "StartStep",
     "StopAgent",
     "SubmitResult",
@@ -123,6 +136,33 @@ class ExpireWait(Command, frozen=True):
     """The deadline of the agent's wait may have passed."""
 
 
+class PauseAgent(Command, frozen=True):
+    reason: str
+    kind: PauseKind = "operator"
+
+
+class ResumeAgent(Command, frozen=True):
+    pass
+
+
+class SetBudget(Command, frozen=True):
+    """To an agent, or to a fleet."""
+
+    budget: Budget
+
+
+class ExpireBudget(Command, frozen=True):
+    """The wall time of an agent's or a fleet's budget may be over."""
+
+
+class LoseCall(Command, frozen=True):
+    """No run is left that could tell how the open paid call went, or it failed. `counted` is what it has cost, if that
+    is known; else its bound counts."""
+
+    number: int
+    counted: Usage | None = None
+
+
 # --- to an agent, from its own run ---------------------------------------------------------------
 
 
@@ -151,6 +191,21 @@ class FailStep(Command, frozen=True):
     effect: Effect
     error_type: str
     error: str
+
+
+class StartCall(Command, frozen=True):
+    """The paid call `number` of the agent, made by the step `index`, is about to be made."""
+
+    index: int
+    name: str
+    number: int
+    bound: Usage
+
+
+class ReleaseCall(Command, frozen=True):
+    """It has certainly cost nothing."""
+
+    number: int
 
 
 class RecordSend(Command, frozen=True):
@@ -226,6 +281,10 @@ RunCommand = (
     | StartStep
     | CompleteStep
     | FailStep
+    | StartCall
+    | ReleaseCall
+    | LoseCall
+    | PauseAgent
     | RecordSend
     | TakeMessage
     | RequestHelp
@@ -247,6 +306,9 @@ AgentCommand = (
     | CancelAgent
     | StopAgent
     | ExpireWait
+    | ResumeAgent
+    | SetBudget
+    | ExpireBudget
     | RunCommand
 )
 
@@ -299,6 +361,32 @@ class ArchiveFleet(Command, frozen=True):
     reason: str = ""
 
 
+class PauseFleet(Command, frozen=True):
+    reason: str
+
+
+class ResumeFleet(Command, frozen=True):
+    pass
+
+
+class ReserveSpend(Command, frozen=True):
+    """The agent is about to make its `number`-th paid call, which can use at most `bound`."""
+
+    name: str
+    number: int
+    bound: Usage
+
+
+class SettleSpend(Command, frozen=True):
+    """What the agent's first `number` paid calls have used altogether. `idle`: no run of it lives that could still
+    start the next one."""
+
+    name: str
+    number: int
+    spent: Usage
+    idle: bool = False
+
+
 FleetCommand = (
     SpawnFleet
     | AttachAgent
@@ -309,4 +397,10 @@ FleetCommand = (
     | CloseFleet
     | CancelFleet
     | ArchiveFleet
+    | PauseFleet
+    | ResumeFleet
+    | SetBudget
+    | ExpireBudget
+    | ReserveSpend
+    | SettleSpend
 )

@@ -12,11 +12,13 @@ import msgspec
 from fleetlog.domain.values import (
     AgentSpec,
     AgentStatus,
+    Budget,
     Effect,
     FleetSpec,
     HelpPolicy,
     Member,
     Message,
+    PauseKind,
     Stored,
     TicketKind,
     Usage,
@@ -52,7 +54,9 @@ class AgentSpawned(Fact, frozen=True, tag="agent.spawned"):
 
 
 class AgentStarted(Fact, frozen=True, tag="agent.started"):
-    """The first run of its brain has begun."""
+    """The first run of its brain has begun, at this uptime."""
+
+    uptime_s: float | None = None
 
 
 class AgentResumed(Fact, frozen=True, tag="agent.resumed"):
@@ -163,6 +167,50 @@ class StepDoubtResolved(Fact, frozen=True, tag="step.doubt_resolved"):
 class WaitTimedOut(Fact, frozen=True, tag="step.wait_timed_out"):
     index: int
     name: str
+
+
+# --- what it may spend, and its pauses ---------------------------------------------------------
+
+
+class CallStarted(Fact, frozen=True, tag="call.started"):
+    """The agent's `number`-th paid call (from 1) is about to be made; it can use at most `bound`."""
+
+    index: int
+    name: str
+    number: int
+    bound: Usage
+
+
+class CallReleased(Fact, frozen=True, tag="call.released"):
+    """The paid call has certainly cost nothing."""
+
+    index: int
+    number: int
+
+
+class CallLost(Fact, frozen=True, tag="call.lost"):
+    """The paid call was cut off, or failed: what it has cost is not known (then `counted` is its bound), or its value
+    could not be kept."""
+
+    index: int
+    number: int
+    counted: Usage
+
+
+class AgentPaused(Fact, frozen=True, tag="agent.paused"):
+    """No new step is made. For a budget, `bound` is the call that did not fit."""
+
+    reason: str
+    kind: PauseKind = "operator"
+    bound: Usage | None = None
+
+
+class AgentUnpaused(Fact, frozen=True, tag="agent.unpaused"):
+    pass
+
+
+class AgentBudgetSet(Fact, frozen=True, tag="agent.budget_set"):
+    budget: Budget
 
 
 class WaitAbandoned(Fact, frozen=True, tag="step.wait_abandoned"):
@@ -323,6 +371,45 @@ class FleetArchived(Fact, frozen=True, tag="fleet.archived"):
     reason: str = ""
 
 
+class SpendReserved(Fact, frozen=True, tag="fleet.spend_reserved"):
+    """Up to `bound` is set aside for the agent's `number`-th paid call; asked again, the last bound counts."""
+
+    name: str
+    number: int
+    bound: Usage
+
+
+class SpendSettled(Fact, frozen=True, tag="fleet.spend_settled"):
+    """What the agent's paid calls up to the `number`-th have used since the last settlement; their reservations end."""
+
+    name: str
+    number: int
+    usage: Usage
+
+
+class SpendReleased(Fact, frozen=True, tag="fleet.spend_released"):
+    """The agent makes no use of its reservations behind its `number`-th call: nothing of that was started."""
+
+    name: str
+    number: int
+
+
+class FleetPaused(Fact, frozen=True, tag="fleet.paused"):
+    """None of its agents makes a new step. For a budget, `bound` is the call that did not fit."""
+
+    reason: str
+    kind: PauseKind = "operator"
+    bound: Usage | None = None
+
+
+class FleetResumed(Fact, frozen=True, tag="fleet.resumed"):
+    pass
+
+
+class FleetBudgetSet(Fact, frozen=True, tag="fleet.budget_set"):
+    budget: Budget
+
+
 # --- a gate in front of a model ----------------------------------------------------------------
 
 
@@ -365,6 +452,12 @@ AgentEvent = (
     | StepDoubted
     | StepDoubtResolved
     | WaitTimedOut
+    | CallStarted
+    | CallReleased
+    | CallLost
+    | AgentPaused
+    | AgentUnpaused
+    | AgentBudgetSet
     | WaitAbandoned
     | MessageDelivered
     | MessageSent
@@ -390,6 +483,12 @@ FleetEvent = (
     | FleetCancelled
     | FleetTimedOut
     | FleetArchived
+    | SpendReserved
+    | SpendSettled
+    | SpendReleased
+    | FleetPaused
+    | FleetResumed
+    | FleetBudgetSet
 )
 Event = AgentEvent | FleetEvent | GateClosed | CallRecorded
 

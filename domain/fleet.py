@@ -14,8 +14,10 @@ from fleetlog.domain import checks, stuck
 from fleetlog.domain import commands as c
 from fleetlog.domain import events as e
 from fleetlog.domain import spec as specs
+from fleetlog.domain.budget import check_budget, shortage
 from fleetlog.domain.errors import InvalidArgument, NotAllowed, NotFound
-from fleetlog.domain.values import FLEET_ENDED, OPERATOR, FleetSpec, FleetStatus, Member, Now
+from fleetlog.domain.fleet_purse import Purse
+from fleetlog.domain.values import FLEET_ENDED, OPERATOR, Budget, FleetSpec, FleetStatus, Member, Now, Usage
 
 __all__ = ["Fleet", "Roster"]
 
@@ -26,6 +28,7 @@ class Roster(msgspec.Struct, frozen=True):
     fleet_id: str
     status: FleetStatus
     members: Mapping[str, Member]
+    is_paused: bool = False
 
     def agent_id(self, name_or_id: str) -> str:
         """The id of a member given by its name or id; refuses others."""
@@ -69,6 +72,8 @@ class Fleet:
         "id",
         "incomplete_in_group",
         "members",
+        "pause",
+        "purse",
         "returned",
         "spawned_uptime_s",
         "spec",
@@ -97,6 +102,8 @@ class Fleet:
         self.spawned_uptime_s = 0.0
         self.closed = False
         self.archived = False
+        self.pause: e.FleetPaused | None = None
+        self.purse = Purse()
         self.stuck: e.FleetStuck | None = None
         """How it was found stuck the last time."""
 
@@ -127,6 +134,16 @@ class Fleet:
         return None if self.timeout_s is None else self.spawned_uptime_s + self.timeout_s
 
     @property
+    def wall_over_uptime_s(self) -> float | None:
+        """When the wall time of its budget is over, in seconds of runtime uptime."""
+        wall_s = self.purse.budget.wall_s if self.purse.budget else None
+        return None if wall_s is None else self.spawned_uptime_s + wall_s
+
+    def is_granted(self, command: c.ReserveSpend) -> bool:
+        """May the agent make this call now?"""
+        return self.pause is None and not self.has_ended and self.purse.covers(command)
+
+    @property
     def doomed(self) -> list[tuple[Member, str]]:
         """Members that can never start, each with the reason: what they depend on did not complete."""
         if not self.broken_groups:
@@ -140,8 +157,8 @@ class Fleet:
 
     @property
     def may_get_stuck(self) -> bool:
-        """Nobody outside keeps it going: it runs, and is not kept open for whoever may come."""
-        return self.exists and self.status == "running" and (self.closed or not self._keeps_open)
+        """Nobody outside keeps it going: it runs, is not paused, and is not kept open for whoever may come."""
+        return self.exists and self.status == "running" and self.pause is None and (self.closed or not self._keeps_open)
 
     @property
     def unaccounted(self) -> int:
@@ -150,7 +167,7 @@ class Fleet:
 
     def roster(self) -> Roster:
         """What senders need to know, as it is now."""
-        return Roster(self.id, self.status, self.members.copy())
+        return Roster(self.id, self.status, self.members.copy(), self.pause is not None)
 
     # --- decide ------------------------------------------------------------------------------
 
@@ -182,6 +199,19 @@ class Fleet:
                 if not self.has_ended:
                     raise NotAllowed(f"Fleet {self.id} is {self.status}; only an ended fleet can be archived")
                 return [] if self.archived else [e.FleetArchived(command.reason)]
+            case c.ReserveSpend():
+                return self._reserve(command, now)
+            case c.SettleSpend():
+                self._member(command.name)
+                return [*self.purse.settle(command)]
+            case c.PauseFleet():
+                return self._pause(command.reason)
+            case c.ResumeFleet():
+                return self._resume(now)
+            case c.SetBudget():
+                return self._set_budget(command.budget, now)
+            case c.ExpireBudget():
+                return self._expire_budget(now)
             case _:
                 assert_never(command)
 
@@ -216,8 +246,7 @@ class Fleet:
         return [e.AgentAttached(member), *self._admit({spec.name: member})]
 
     def _record_end(self, command: c.RecordAgentEnd) -> list[e.FleetEvent]:
-        if command.name not in self.members:
-            raise NotFound(f"No such agent in fleet {self.id}: {command.name}")
+        self._member(command.name)
         if command.name in self.ended:
             return []
         recorded = e.AgentEnded(command.name, command.status, command.returned)
@@ -265,6 +294,58 @@ class Fleet:
         done = len(self.ended) == len(self.members)
         return [e.FleetClosed(reason), *([self._end(list(self.ended.values()))] if done else [])]
 
+    def _member(self, name: str) -> None:
+        if name not in self.members:
+            raise NotFound(f"No such agent in fleet {self.id}: {name}")
+
+    # --- money and pauses --------------------------------------------------------------------
+
+    def _reserve(self, command: c.ReserveSpend, now: Now) -> list[e.FleetEvent]:
+        """Set aside, or pause if that can never be; nothing where it can when other calls have ended. A fleet that
+        has ended gives nothing more."""
+        self._member(command.name)
+        if self.pause is not None or self.has_ended:
+            return []
+        elapsed_s = now.uptime_s - self.spawned_uptime_s
+        if reserved := self.purse.reserve(command, elapsed_s):
+            return [*reserved]
+        reason = "" if self.purse.covers(command) else self.purse.shortage(command.bound, elapsed_s)
+        return [e.FleetPaused(reason, "budget", command.bound)] if reason else []
+
+    def _pause(self, reason: str) -> list[e.FleetEvent]:
+        self._refuse_ended()
+        if self.pause is not None and self.pause.kind == "operator":
+            return []
+        return [e.FleetPaused(reason)]
+
+    def _resume(self, now: Now) -> list[e.FleetEvent]:
+        self._refuse_ended()
+        if self.pause is None:
+            return []
+        if self.pause.kind == "budget" and (lacking := self._lacking(self.purse.budget, now)):
+            raise NotAllowed(f"Fleet {self.id} is paused by its budget ({lacking}): raise it, and the fleet goes on")
+        return [e.FleetResumed()]
+
+    def _set_budget(self, budget: Budget, now: Now) -> list[e.FleetEvent]:
+        self._refuse_ended()
+        events: list[e.FleetEvent] = []
+        if check_budget("budget", budget) != self.purse.budget:
+            events.append(e.FleetBudgetSet(budget))
+        if self.pause is not None and self.pause.kind == "budget" and not self._lacking(budget, now):
+            events.append(e.FleetResumed())
+        return events
+
+    def _expire_budget(self, now: Now) -> list[e.FleetEvent]:
+        over = self.wall_over_uptime_s
+        if self.has_ended or self.pause is not None or over is None or now.uptime_s < over:
+            return []
+        return [e.FleetPaused(self._lacking(self.purse.budget, now), "budget")]
+
+    def _lacking(self, budget: Budget | None, now: Now) -> str:
+        """Why this budget does not admit the call that a pause came of."""
+        wanted = (self.pause.bound if self.pause else None) or Usage()
+        return shortage(budget, self.purse.spent, wanted, now.uptime_s - self.spawned_uptime_s)
+
     @property
     def _keeps_open(self) -> bool:
         return self.spec is not None and self.spec.keep_open
@@ -304,11 +385,20 @@ class Fleet:
                 self.status = "timed_out"
             case e.FleetArchived():
                 self.archived = True
+            case e.SpendReserved() | e.SpendSettled() | e.SpendReleased():
+                self.purse.evolve(event)
+            case e.FleetPaused():
+                self.pause = event
+            case e.FleetResumed():
+                self.pause = None
+            case e.FleetBudgetSet():
+                self.purse.budget = event.budget
             case _:
                 assert_never(event)
 
     def _evolve_spawned(self, event: e.FleetSpawned) -> None:
         self.spec = event.spec
+        self.purse.budget = event.spec.budget
         self.timeout_s, self.spawned_uptime_s = event.spec.timeout_s, event.uptime_s
         groups = {agent.name: agent.each is not None for agent in event.spec.agents}
         self.incomplete_in_group = dict.fromkeys(groups, 0)

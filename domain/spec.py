@@ -7,6 +7,7 @@ from graphlib import CycleError, TopologicalSorter
 import msgspec
 
 from fleetlog.domain import checks
+from fleetlog.domain.budget import check_budget
 from fleetlog.domain.errors import InvalidArgument
 from fleetlog.domain.mcp_spec import check_mcp_servers
 from fleetlog.domain.values import AgentSpec, FleetSpec, HelpPolicy, Member, agent_id_for
@@ -43,6 +44,8 @@ def check_fleet(spec: FleetSpec, max_agents: int = MAX_AGENTS) -> FleetSpec:
         checks.seconds("timeout_s", spec.timeout_s)
     if spec.max_concurrency is not None:
         checks.integer("max_concurrency", spec.max_concurrency)
+    if spec.budget is not None:
+        check_budget("budget", spec.budget)
     _check_policy("help_policy", spec.help_policy)
     agents = tuple(check_agent(agent, f"agents[{i}].") for i, agent in enumerate(spec.agents))
     total = sum(1 if agent.each is None else len(agent.each) for agent in agents)
@@ -68,6 +71,8 @@ def check_agent(spec: AgentSpec, at: str = "") -> AgentSpec:
         checks.integer(f"{at}{field}", getattr(spec, field))
     checks.integer(f"{at}max_rejections", spec.max_rejections, at_least=0)
     _check_model_fields(spec, at)
+    if spec.budget is not None:
+        check_budget(f"{at}budget", spec.budget)
     _check_policy(f"{at}help_policy", spec.help_policy)
     for skill in spec.skills:
         checks.text(f"{at}skills", skill, max_chars=200, empty=False)

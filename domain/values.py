@@ -18,6 +18,7 @@ __all__ = [
     "AgentSpec",
     "AgentStatus",
     "Artifact",
+    "Budget",
     "DeliveryState",
     "DoubtPolicy",
     "Effect",
@@ -29,6 +30,7 @@ __all__ = [
     "Message",
     "MessageType",
     "Now",
+    "PauseKind",
     "Severity",
     "Stored",
     "TicketKind",
@@ -47,6 +49,7 @@ FleetStatus = Literal["running", "complete", "failed", "timed_out", "cancelled"]
 AgentStatus = Literal["pending", "running", "waiting", "complete", "failed", "timed_out", "cancelled"]
 DoubtPolicy = Literal["tell", "ask", "retry"]
 DeliveryState = Literal["queued", "seen", "acknowledged"]
+PauseKind = Literal["operator", "budget", "provider"]
 TicketKind = Literal["help", "approval"]
 TicketStatus = Literal["open", "answered", "expired", "cancelled"]
 
@@ -118,6 +121,16 @@ class McpServerSpec(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, k
     timeout_s: float = 60.0
 
 
+class Budget(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
+    """How much may be spent; None is without limit. `cost_nusd` is nano-dollars, `turns` counts paid calls, `wall_s` is
+    seconds of runtime uptime since the agent started, or the fleet was spawned."""
+
+    tokens: int | None = None
+    cost_nusd: int | None = None
+    turns: int | None = None
+    wall_s: float | None = None
+
+
 class HelpPolicy(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     """What happens while a ticket (a request to a person) is open; seconds of wall time since it was opened.
 
@@ -148,7 +161,7 @@ class AgentSpec(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_on
     `unsandboxed`. `on_doubt` says for each tool (or `*`) what follows when a call was cut off: `tell` the agent,
     `ask` a person, `retry`. `max_tokens` bounds a reply; `thinking` and `effort` go to the model as they are; beyond
     `compact_at_tokens` the context is compacted (None: at four fifths of the model's window).
-    `mcp_servers` are outside servers whose tools it may use.
+    `mcp_servers` are outside servers whose tools it may use. `budget` bounds what it may spend; it pauses there.
     """
 
     role: str
@@ -173,11 +186,13 @@ class AgentSpec(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_on
     compact_at_tokens: int | None = None
     mcp_servers: tuple[McpServerSpec, ...] = ()
     help_policy: HelpPolicy | None = None
+    budget: Budget | None = None
 
 
 class FleetSpec(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     """What to spawn. `timeout_s` counts runtime uptime; `max_concurrency` bounds how many brains of
-    the fleet run at the same moment; `keep_open` keeps the fleet after its last agent has ended."""
+    the fleet run at the same moment; `keep_open` keeps the fleet after its last agent has ended; `budget` bounds
+    what its agents may spend together: the fleet pauses there."""
 
     agents: tuple[AgentSpec, ...]
     name: str = ""
@@ -187,6 +202,7 @@ class FleetSpec(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_on
     max_concurrency: int | None = None
     keep_open: bool = False
     help_policy: HelpPolicy | None = None
+    budget: Budget | None = None
 
 
 class Usage(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
@@ -221,6 +237,18 @@ class Usage(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
             self.cache_write_1h_tokens + other.cache_write_1h_tokens,
             self.calls + other.calls,
             self.cost_nusd + other.cost_nusd,
+        )
+
+    def minus(self, other: "Usage") -> "Usage":
+        """The difference."""
+        return Usage(
+            self.input_tokens - other.input_tokens,
+            self.output_tokens - other.output_tokens,
+            self.cache_read_tokens - other.cache_read_tokens,
+            self.cache_write_tokens - other.cache_write_tokens,
+            self.cache_write_1h_tokens - other.cache_write_1h_tokens,
+            self.calls - other.calls,
+            self.cost_nusd - other.cost_nusd,
         )
 
 

@@ -3,31 +3,37 @@
 from collections.abc import Mapping, Sequence
 
 from fleetlog.domain import events as e
+from fleetlog.projections.fleets import stored_budget
 from fleetlog.projections.projection import Handler, Recorded, Rows
 
 __all__ = ["Agents"]
 
 _INSERT = (
     "INSERT INTO agents (agent_id, fleet_id, name, role, prompt, brain, agent_file, status, created_ms,"
-    " position) VALUES (?,?,?,?,?,?,?,'pending',?,?)"
+    " position, budget) VALUES (?,?,?,?,?,?,?,'pending',?,?,?)"
 )
 _RUN_ON = "UPDATE agents SET status='running', waiting_for='' WHERE agent_id=? AND status='waiting'"
 _STEP = (
     "UPDATE agents SET steps=?, waiting_for='', status=CASE status WHEN 'waiting' THEN 'running'"
     " ELSE status END WHERE agent_id=?"
 )
+_CALL = (
+    "UPDATE agents SET waiting_for='', status=CASE status WHEN 'waiting' THEN 'running' ELSE status END"
+    " WHERE agent_id=?"
+)
 _WAIT = (
     "UPDATE agents SET waiting_for=?, status=CASE status WHEN 'complete' THEN status ELSE 'waiting' END"
     " WHERE agent_id=?"
 )
+_PAUSE = "UPDATE agents SET pause_kind=?, pause_reason=? WHERE agent_id=?"
 _END = "UPDATE agents SET status=?, ended_ms=?, error=?, waiting_for='' WHERE agent_id=?"
 
 
 class Agents:
-    """One row an agent."""
+    """One row an agent. `budget` is JSON; an agent with a `pause_kind` is paused."""
 
     name = "agents"
-    version = 1
+    version = 2
     tables: Sequence[str] = ("agents",)
     schema: Sequence[str] = (
         """CREATE TABLE agents (
@@ -37,7 +43,8 @@ class Agents:
             ended_ms INTEGER, attempts_failed INTEGER NOT NULL DEFAULT 0,
             resumptions INTEGER NOT NULL DEFAULT 0, steps INTEGER NOT NULL DEFAULT 0,
             progress TEXT NOT NULL DEFAULT '', fraction REAL, waiting_for TEXT NOT NULL DEFAULT '',
-            position INTEGER NOT NULL
+            position INTEGER NOT NULL, budget TEXT, pause_kind TEXT NOT NULL DEFAULT '',
+            pause_reason TEXT NOT NULL DEFAULT ''
         ) WITHOUT ROWID""",
         "CREATE INDEX agents_by_fleet ON agents (fleet_id, status)",
     )
@@ -64,6 +71,12 @@ class Agents:
             ),
             e.StepDoubtResolved: lambda r, rows: rows.add(_RUN_ON, r.stream_id),
             e.HelpRequested: self._help_requested,
+            e.CallStarted: lambda r, rows: rows.add(_CALL, r.stream_id),
+            e.AgentPaused: lambda r, rows: rows.add(_PAUSE, r.event.kind, r.event.reason, r.stream_id),
+            e.AgentUnpaused: lambda r, rows: rows.add(_PAUSE, "", "", r.stream_id),
+            e.AgentBudgetSet: lambda r, rows: rows.add(
+                "UPDATE agents SET budget=? WHERE agent_id=?", stored_budget(r.event.budget), r.stream_id
+            ),
             **dict.fromkeys(
                 (
                     e.StepStarted,
@@ -94,6 +107,7 @@ class Agents:
             spec.agent,
             recorded.at_ms,
             recorded.position,
+            stored_budget(spec.budget),
         )
 
     def _stepped(self, recorded: Recorded, rows: Rows) -> None:

@@ -6,6 +6,7 @@ from fleetlog.projections.help_requests import HelpRequests
 from fleetlog.projections.inbox import Inbox
 from fleetlog.projections.projection import Projection
 from fleetlog.projections.results import Results
+from fleetlog.projections.spend import Spend
 from fleetlog.projections.timeline import Timeline
 
 __all__ = ["all_projections"]
@@ -13,4 +14,4 @@ __all__ = ["all_projections"]
 
 def all_projections() -> tuple[Projection, ...]:
     """A fresh one of each, in the order they are fed."""
-    return (Fleets(), Agents(), Inbox(), Results(), HelpRequests(), Timeline())
+    return (Fleets(), Agents(), Inbox(), Results(), HelpRequests(), Spend(), Timeline())

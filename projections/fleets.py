@@ -2,25 +2,29 @@
 
 from collections.abc import Mapping, Sequence
 
+import msgspec
+
 from fleetlog.domain import events as e
+from fleetlog.domain.values import Budget
 from fleetlog.projections.projection import Handler, Recorded, Rows
 
-__all__ = ["Fleets"]
+__all__ = ["Fleets", "stored_budget"]
 
 _INSERT = (
     "INSERT INTO fleets (fleet_id, name, goal, workspace, status, created_ms, timeout_s, max_concurrency,"
-    " keep_open, agent_count, spawned_uptime_s) VALUES (?,?,?,?,'running',?,?,?,?,?,?)"
+    " keep_open, agent_count, spawned_uptime_s, budget) VALUES (?,?,?,?,'running',?,?,?,?,?,?,?)"
 )
 _END = "UPDATE fleets SET status=?, ended_ms=?, reason=? WHERE fleet_id=?"
+_PAUSE = "UPDATE fleets SET pause_kind=?, pause_reason=? WHERE fleet_id=?"
 _LEFT = "UPDATE fleets SET unfinished=unfinished-1, failed=failed+? WHERE fleet_id=?"
 
 
 class Fleets:
     """One row a fleet. `unfinished` is how many of its agents have not ended; `stuck` is who waited for whom when it
-    was last found stuck."""
+    was last found stuck; `budget` is JSON; a fleet with a `pause_kind` is paused."""
 
     name = "fleets"
-    version = 2
+    version = 3
     tables: Sequence[str] = ("fleets",)
     schema: Sequence[str] = (
         """CREATE TABLE fleets (
@@ -30,6 +34,7 @@ class Fleets:
             closed INTEGER NOT NULL DEFAULT 0, archived INTEGER NOT NULL DEFAULT 0,
             agent_count INTEGER NOT NULL, unfinished INTEGER NOT NULL DEFAULT 0,
             failed INTEGER NOT NULL DEFAULT 0, spawned_uptime_s REAL NOT NULL,
+            budget TEXT, pause_kind TEXT NOT NULL DEFAULT '', pause_reason TEXT NOT NULL DEFAULT '',
             stuck TEXT NOT NULL DEFAULT '', stuck_ms INTEGER
         ) WITHOUT ROWID""",
     )
@@ -41,6 +46,11 @@ class Fleets:
             e.AgentEnded: self._agent_ended,
             e.FleetTimeoutSet: lambda r, rows: rows.add(
                 "UPDATE fleets SET timeout_s=? WHERE fleet_id=?", r.event.timeout_s, r.stream_id
+            ),
+            e.FleetPaused: lambda r, rows: rows.add(_PAUSE, r.event.kind, r.event.reason, r.stream_id),
+            e.FleetResumed: lambda r, rows: rows.add(_PAUSE, "", "", r.stream_id),
+            e.FleetBudgetSet: lambda r, rows: rows.add(
+                "UPDATE fleets SET budget=? WHERE fleet_id=?", stored_budget(r.event.budget), r.stream_id
             ),
             e.FleetStuck: lambda r, rows: rows.add(
                 "UPDATE fleets SET stuck=?, stuck_ms=? WHERE fleet_id=?", r.event.reason, r.at_ms, r.stream_id
@@ -70,6 +80,7 @@ class Fleets:
             spec.keep_open,
             len(event.members),
             event.uptime_s,
+            stored_budget(spec.budget),
         )
         rows.add("UPDATE fleets SET unfinished=? WHERE fleet_id=?", len(event.members), recorded.stream_id)
 
@@ -81,3 +92,8 @@ class Fleets:
 
     def _agent_ended(self, recorded: Recorded, rows: Rows) -> None:
         rows.add(_LEFT, recorded.event.status == "failed", recorded.stream_id)
+
+
+def stored_budget(budget: Budget | None) -> str | None:
+    """A budget as the rows have it: JSON."""
+    return None if budget is None else msgspec.json.encode(budget).decode()

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 
 from fleetlog.domain import events as e
+from fleetlog.domain.budget import budget_text, usd
 from fleetlog.domain.values import agent_name_of, fleet_id_of
 from fleetlog.projections.projection import Handler, Recorded, Rows
 
@@ -113,6 +114,10 @@ _SUMMARIES: Mapping[str, Callable[..., str]] = {
     "step.doubted": lambda event: event.name,
     "step.doubt_resolved": lambda event: f"{event.outcome} by {event.by}",
     "step.wait_timed_out": lambda event: event.name,
+    "call.started": lambda event: f"{event.name}, for up to {usd(event.bound.cost_nusd)}",
+    "call.lost": lambda event: f"counted as {usd(event.counted.cost_nusd)}",
+    "agent.paused": lambda event: event.reason,
+    "agent.budget_set": lambda event: budget_text(event.budget),
     "step.wait_abandoned": lambda event: f"{event.name}: {event.reason}",
     "message.delivered": _delivered,
     "message.sent": lambda event: f"{event.name} {event.to_operator}".rstrip(),
@@ -135,4 +140,9 @@ _SUMMARIES: Mapping[str, Callable[..., str]] = {
     "fleet.cancelled": lambda event: event.reason,
     "fleet.timed_out": lambda event: f"after {event.timeout_s:g} seconds",
     "fleet.archived": lambda event: event.reason,
+    "fleet.spend_reserved": lambda event: f"{event.name}: up to {usd(event.bound.cost_nusd)}",
+    "fleet.spend_settled": lambda event: f"{event.name}: {usd(event.usage.cost_nusd)}",
+    "fleet.spend_released": lambda event: event.name,
+    "fleet.paused": lambda event: event.reason,
+    "fleet.budget_set": lambda event: budget_text(event.budget),
 }

@@ -5,6 +5,7 @@ Its rule: at most one run of its brain is on its way at any time, and only that 
 
 import functools
 import logging
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from fleetlog.domain import commands as c
 from fleetlog.domain import events as e
 from fleetlog.domain.agent import Agent, matches
 from fleetlog.domain.errors import InvalidArgument, NotAllowed, Refused, StoreFault
+from fleetlog.domain.fleet import Roster
 from fleetlog.domain.values import Message, fleet_id_of
 from fleetlog.runtime.agent_link import ActorLink, Unpark
 from fleetlog.runtime.aggregate_host import AggregateHost
@@ -22,10 +24,11 @@ from fleetlog.runtime.brains.result_schema import schema_violations
 from fleetlog.runtime.brains.run import Run, RunEnded, RunStart
 from fleetlog.runtime.engine import Engine, Request
 from fleetlog.runtime.journal import Part, Unit
-from fleetlog.runtime.mail import Bundle, Contribute, Sealed, Sent
+from fleetlog.runtime.mail import Bundle, Contribute, GetRoster, Sealed, Sent
+from fleetlog.runtime.reply import Reply
 from fleetlog.runtime.stuck import AreYouStill, Still, StillAnswer
 
-__all__ = ["Admit", "AgentActor"]
+__all__ = ["Admit", "AgentActor", "ReportSpend"]
 
 logger = logging.getLogger("fleetlog.actors")
 
@@ -49,6 +52,11 @@ class Look:
     """Look whether something is due: a timer rang, or a peer waits for an answer."""
 
 
+@dataclass(frozen=True, slots=True)
+class ReportSpend:
+    """The fleet asks what became of the money it has set aside for this agent."""
+
+
 class AgentActor(AggregateHost[Agent]):
     """One agent."""
 
@@ -63,12 +71,18 @@ class AgentActor(AggregateHost[Agent]):
         self._is_watched, self._said_still = False, ""
         self._announced = ""
         self._declined: set[str] = set()
+        self._settlements: deque[tuple[int, c.SettleSpend]] = deque()
+        """Totals for the fleet, each with the version of the stream behind which it is told."""
+        self._noted_calls = 0
+        self._owes_report = False
+        """The fleet is to be told that no run lives that could use what it has set aside."""
         self._held_by: Bundle | None = None
         self._held: list[Unit] = []
 
     def make_state(self) -> Agent:
         """See `AggregateHost`."""
         self._announced, self._declined = "", set()
+        self._settlements.clear()
         return Agent(self.stream_id)
 
     # --- commands ----------------------------------------------------------------------------
@@ -97,8 +111,15 @@ class AgentActor(AggregateHost[Agent]):
 
     def evolved(self, state: Agent, events: Sequence[Any]) -> None:
         """A run that may go on no longer is stopped at once, before the commit that says so."""
-        if self._run is not None and not state.can_run:
-            self._stop_run(f"the agent is {state.status}")
+        if self._run is not None:
+            self._run.is_paused = state.pause is not None
+            if not state.can_run:
+                self._stop_run(f"the agent is {state.status}")
+        if state.calls != self._noted_calls:
+            self._noted_calls = state.calls
+            self._settlements.append((self._version, _settlement(state)))
+        if any(isinstance(event, e.AgentStarted | e.AgentUnpaused | e.AgentBudgetSet) for event in events):
+            self._arm_wall(state)
 
     def outcome(self, state: Agent, command: Any, events: Sequence[Any]) -> Any:
         """The step's record for a command that records one; what was sent for a delivery."""
@@ -109,6 +130,8 @@ class AgentActor(AggregateHost[Agent]):
                 return self._run_start(state) if state.can_run else None
             case c.AcknowledgeMessage():
                 return command.message_id in state.deliveries
+            case c.StartCall():
+                return state.open_call is not None
             case _:
                 index = getattr(command, "index", None)
                 known = index is not None and 0 <= index < len(state.steps)
@@ -125,22 +148,30 @@ class AgentActor(AggregateHost[Agent]):
             agent.workspace,
             agent.item,
             tuple(agent.steps),
+            agent.calls,
         )
 
     def wants_commit(self, state: Agent, events: Sequence[Any]) -> bool:
         """A message nobody waits for, and a step of the run that is going on, lead to nothing here."""
-        if state.has_ended:
+        if state.has_ended or state.calls != self._noted_calls:
             return True
         last = events[-1]
         if isinstance(last, e.MessageDelivered) and len(events) == 1:
             return state.wait is not None and matches(state.wait, last.message)
         return self._run is None or isinstance(last, _OF_TICKETS)
 
+    def committed(self, version: int) -> None:
+        """The fleet is told of what has been spent once that is stored, and never before."""
+        while self._settlements and self._settlements[0][0] <= version:
+            self._tell_fleet(self._settlements.popleft()[1])
+        super().committed(version)
+
     # --- what follows ------------------------------------------------------------------------
 
     def follow(self) -> None:
         """Announce an end, answer for questions nobody will answer, or run the brain if it is due."""
         agent = self.state
+        self._close_books()
         self._follow(agent)
         self._say_if_still(agent)
 
@@ -159,7 +190,7 @@ class AgentActor(AggregateHost[Agent]):
         if self._run is not None:
             if agent.wait is not None and agent.is_due(self.engine.clock.now()):
                 self._run.wake()
-        elif not self._parked and (self._admitted or agent.status != "pending"):
+        elif not self._parked and self._are_books_closed and (self._admitted or agent.status != "pending"):
             self._run_or_wait(agent)
 
     def _run_or_wait(self, agent: Agent) -> None:
@@ -167,6 +198,9 @@ class AgentActor(AggregateHost[Agent]):
         if not agent.spec.brain:
             if agent.status == "pending":
                 self.post(Request(c.BeginRun(), by=self.stream_id))
+            return
+        if agent.pause is not None or self._is_held(agent):
+            self._arm_wait_only(agent)
             return
         if agent.is_due(self.engine.clock.now()):
             self._start_run(agent.spec.brain)
@@ -177,6 +211,36 @@ class AgentActor(AggregateHost[Agent]):
             due = agent.wait.until_uptime_s
         if due is not None:
             self._arm(due)
+
+    def _is_held(self, agent: Agent) -> bool:
+        """Is the fleet paused? Until that is known, nothing runs."""
+        known = self.engine.rosters.get(agent.fleet_id)
+        if known is not None:
+            return known.is_paused
+        asked: Reply[Roster] = Reply()
+        asked.add_done_callback(self._look_when_known)
+        self.engine.residents.post(agent.fleet_id, GetRoster(asked))
+        return True
+
+    def _look_when_known(self, asked: Reply[Roster]) -> None:
+        if asked.exception() is None:
+            self.post(Look())
+        else:
+            self._arm(self.engine.clock.now().uptime_s + RERUN_MAX_S)
+
+    def _arm_wait_only(self, agent: Agent) -> None:
+        """What is paused still gets no answer in time; whatever else is due has to wait."""
+        until = agent.wait.until_uptime_s if agent.wait is not None else None
+        if until is not None and until > self.engine.clock.now().uptime_s:
+            self._arm(until)
+
+    def _arm_wall(self, agent: Agent) -> None:
+        due, key = agent.wall_over_uptime_s, f"wall {self.stream_id}"
+        if due is None or not agent.can_run:
+            self.engine.timers.disarm(key)
+        else:
+            expire = Request(c.ExpireBudget(), by=self.stream_id)
+            self.engine.timers.arm(key, due, lambda: self.post(expire))
 
     def _start_run(self, brain_name: str) -> None:
         try:
@@ -193,6 +257,7 @@ class AgentActor(AggregateHost[Agent]):
         link = ActorLink(self.engine, self.stream_id, run_id, self.post)
         self._run = Run(run_id, fleet_id_of(self.stream_id), self._limit, link, drive)
         self._run.interrupted_before = not self._has_run or self._unclean_runs > 0
+        self._run.is_paused = self.state.pause is not None
         self._has_run, self._unparked = True, False
         self.engine.workers.submit(self._run)
 
@@ -207,7 +272,9 @@ class AgentActor(AggregateHost[Agent]):
     def _run_ended(self, ended: RunEnded) -> None:
         if self._run is None or self._run.run_id != ended.run_id:
             return
+        self._owes_report |= self._run.has_reserved
         self._run = None
+        self._close_books()
         self.engine.timers.disarm(f"interrupt {self.stream_id}")
         if ended.clean:
             self._unclean_runs = 0
@@ -253,6 +320,44 @@ class AgentActor(AggregateHost[Agent]):
             self._announced = agent.status
             ended = c.RecordAgentEnd(agent.name, agent.status, agent.returned or agent.status != "complete")  # type: ignore[arg-type]
             self.engine.residents.post(agent.fleet_id, Request(ended, by=self.stream_id))
+
+    # --- money -------------------------------------------------------------------------------
+
+    def load(self) -> tuple[Agent, bool]:
+        """See `AggregateHost`. What is loaded is stored: the fleet may have missed it, if it has anything of ours."""
+        agent, fresh = super().load()
+        if fresh and agent.exists:
+            self._noted_calls = agent.calls
+            self._arm_wall(agent)
+            if agent.calls:
+                self._tell_fleet(_settlement(agent))
+        return agent, fresh
+
+    def _close_books(self) -> None:
+        """Without a run, no paid call is open, and nothing that the fleet has set aside will be used. No run is begun
+        before the fleet was told so: it may ask for the same money again."""
+        agent = self._state
+        if agent is None or self._run is not None:
+            return
+        if agent.open_call is not None:
+            self.post(Request(c.LoseCall(agent.open_call.number), by=self.stream_id))
+        elif self._owes_report and not self._settlements:
+            self._owes_report = False
+            self._tell_fleet(_settlement(agent, idle=True))
+
+    @property
+    def _are_books_closed(self) -> bool:
+        return not self._owes_report and self.state.open_call is None
+
+    def _report_spend(self) -> None:
+        """Tell the fleet what is spent, as far as it is stored; and, as soon as no run lives, that this is all."""
+        self._owes_report = True
+        self._look()
+        if self._state is not None and self._run is not None and not self._settlements:
+            self._tell_fleet(_settlement(self._state))
+
+    def _tell_fleet(self, settlement: c.SettleSpend) -> None:
+        self.engine.residents.post(fleet_id_of(self.stream_id), Request(settlement, by=self.stream_id))
 
     def _say_if_still(self, agent: Agent) -> None:
         """The fleet is told when this agent becomes still, and when it is not any more; of an end it hears anyway."""
@@ -306,6 +411,8 @@ class AgentActor(AggregateHost[Agent]):
             case Unpark():
                 self._parked, self._unparked = False, True
                 self._look()
+            case ReportSpend():
+                self._report_spend()
             case AreYouStill():
                 self._answer_if_still(message.check)
             case Contribute():
@@ -329,8 +436,10 @@ class AgentActor(AggregateHost[Agent]):
         self.follow()
 
     def may_retire(self) -> bool:
-        """A run, a held part and a timer's target stay."""
-        return self._run is None and self._held_by is None
+        """A run, a held part, what the fleet must be told, and who was admitted and has not started stay."""
+        if self._admitted and self._state is not None and self._state.status == "pending":
+            return False
+        return self._run is None and self._held_by is None and not self._settlements and not self._owes_report
 
     # --- broadcasts --------------------------------------------------------------------------
 
@@ -377,3 +486,7 @@ class AgentActor(AggregateHost[Agent]):
             if unit.reply is not None:
                 unit.reply.set_exception(sealed.error)
         self.discard(sealed.error)
+
+
+def _settlement(agent: Agent, *, idle: bool = False) -> c.SettleSpend:
+    return c.SettleSpend(agent.name, agent.calls, agent.spent, idle)

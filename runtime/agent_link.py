@@ -7,7 +7,7 @@ from typing import Any
 
 from fleetlog.domain import commands as c
 from fleetlog.domain.fleet import Roster
-from fleetlog.domain.values import Message, fleet_id_of
+from fleetlog.domain.values import Message, Usage, agent_name_of, fleet_id_of
 from fleetlog.runtime.brains.run import RunEnded
 from fleetlog.runtime.engine import Engine, Request
 from fleetlog.runtime.journal import Receipt
@@ -33,6 +33,16 @@ class ActorLink:
         """See `AgentLink`."""
         request = Request(command, reply, by=self._agent_id, run_id=self._run_id)
         self._engine.residents.post(self._agent_id, request)
+
+    def reserve(self, number: int, bound: Usage, reply: Reply[Receipt]) -> None:
+        """See `AgentLink`."""
+        command = c.ReserveSpend(agent_name_of(self._agent_id), number, bound)
+        self._engine.residents.post(fleet_id_of(self._agent_id), Request(command, reply, by=self._agent_id))
+
+    def is_held(self) -> bool:
+        """See `AgentLink`."""
+        known = self._engine.rosters.get(fleet_id_of(self._agent_id))
+        return known is not None and known.is_paused
 
     def send(self, message: Message, to: str) -> tuple[str, ...]:
         """See `AgentLink`."""

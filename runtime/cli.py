@@ -16,12 +16,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 import typer
 
-from fleetlog.domain.errors import Fault, FleetlogError, InvalidArgument, NotFound
-from fleetlog.domain.values import agent_id_for
-from fleetlog.runtime.cli_options import Dir, Fleet, FleetOrAll, Json, OneFleet, Reason
+from fleetlog.domain.errors import Fault, FleetlogError, InvalidArgument
+from fleetlog.runtime import cli_money
+from fleetlog.runtime.cli_options import (
+    Dir,
+    Fleet,
+    FleetOrAll,
+    Json,
+    OneFleet,
+    Reason,
+    chosen_agent,
+    chosen_fleet,
+    say_changed,
+)
 from fleetlog.runtime.cli_tickets import tickets_app
 from fleetlog.runtime.console import Screen
-from fleetlog.runtime.queries import Queries
 from fleetlog.runtime.replies import FleetList, FleetStatus, InboxReply
 from fleetlog.runtime.visits import DEFAULT_DIR, audited, changing, dir_option, reading
 
@@ -109,10 +118,12 @@ def research(
 
 @app.command()
 def resume(fleet: FleetOrAll = None, out: Out = None, directory: Dir = DEFAULT_DIR, as_json: Json = False) -> None:
-    """Have interrupted fleets go on where they stopped."""
+    """Have interrupted fleets go on where they stopped. A paused FLEET (or agent, by its id) is paused no more."""
     from fleetlog.runtime import jobs
 
     screen = Screen(as_json=as_json)
+    if fleet is not None and fleet.startswith("agent-"):
+        fleet = cli_money.resume_agent(directory, fleet)
     with reading(directory) as queries:
         fleet_ids = [queries.resolve_fleet(fleet)] if fleet else queries.open_fleets()
     with _logging_to(directory):
@@ -154,7 +165,7 @@ def status(fleet: Fleet = None, directory: Dir = DEFAULT_DIR, as_json: Json = Fa
     """Show a fleet and its agents."""
     screen = Screen(as_json=as_json)
     with reading(directory) as queries:
-        fleet_id = _fleet_id(queries, fleet)
+        fleet_id = chosen_fleet(queries, fleet)
         row, agents = queries.fleet(fleet_id), queries.agents(fleet_id)
         if as_json:
             screen.json(FleetStatus(row, tuple(agents), queries.position()))
@@ -162,6 +173,8 @@ def status(fleet: Fleet = None, directory: Dir = DEFAULT_DIR, as_json: Json = Fa
         screen.status(row, agents)
         if row.status == "interrupted":
             screen.say(f"It is interrupted: fleetlog resume {fleet_id}{dir_option(directory)} goes on.", "magenta")
+        if row.status == "paused":
+            screen.say(f"It is paused: fleetlog resume {fleet_id}{dir_option(directory)} has it go on.", "magenta")
 
 
 @app.command()
@@ -169,7 +182,7 @@ def results(fleet: Fleet = None, directory: Dir = DEFAULT_DIR, as_json: Json = F
     """Show the agents' results, the report last."""
     screen = Screen(as_json=as_json)
     with reading(directory) as queries:
-        fleet_id = _fleet_id(queries, fleet)
+        fleet_id = chosen_fleet(queries, fleet)
         found = queries.results(fleet_id)
         if as_json:
             screen.json({"fleet_id": fleet_id, "results": found, "position": queries.position()})
@@ -188,7 +201,7 @@ def timeline(
     """Show what happened in a fleet, one line an event."""
     screen = Screen(as_json=as_json)
     with reading(directory) as queries:
-        entries = queries.timeline(_fleet_id(queries, fleet), after, limit)
+        entries = queries.timeline(chosen_fleet(queries, fleet), after, limit)
         if as_json:
             screen.json({"entries": entries, "position": queries.position()})
         else:
@@ -206,7 +219,7 @@ def inbox(
     """Show an agent's messages, oldest first."""
     screen = Screen(as_json=as_json)
     with reading(directory) as queries:
-        agent_id = _agent_id(queries, agent, fleet)
+        agent_id = chosen_agent(queries, agent, fleet)
         messages = queries.inbox(agent_id, all=all_messages)
         if as_json:
             screen.json(InboxReply(tuple(messages), queries.position()))
@@ -277,7 +290,7 @@ def resolve(
     """Decide about a step in doubt, then resume."""
     with changing(directory) as runtime:
         reply = runtime.resolve_doubt(agent, outcome, _json_value(value), by=by)
-    _changed(Screen(as_json=as_json), reply, f"Decided: {outcome}.")
+    say_changed(Screen(as_json=as_json), reply, f"Decided: {outcome}.")
 
 
 @app.command()
@@ -287,7 +300,7 @@ def cancel(fleet: OneFleet, reason: Reason = "", directory: Dir = DEFAULT_DIR, a
         fleet_id = runtime.resolve_fleet(fleet)
         reply = runtime.cancel_fleet(fleet_id, reason)
         runtime.collect_results(fleet_id, wait_s=10)  # its agents are told, and end
-    _changed(Screen(as_json=as_json), reply, f"Cancelled {fleet_id}.")
+    say_changed(Screen(as_json=as_json), reply, f"Cancelled {fleet_id}.")
 
 
 @app.command()
@@ -296,30 +309,15 @@ def archive(fleet: OneFleet, reason: Reason = "", directory: Dir = DEFAULT_DIR, 
     with changing(directory) as runtime:
         fleet_id = runtime.resolve_fleet(fleet)
         reply = runtime.archive_fleet(fleet_id, reason)
-    _changed(Screen(as_json=as_json), reply, f"Archived {fleet_id}.")
+    say_changed(Screen(as_json=as_json), reply, f"Archived {fleet_id}.")
 
 
-def _changed(screen: Screen, reply: Any, said: str) -> None:
-    if screen.as_json:
-        screen.json(reply)
-    else:
-        screen.line(said)
+app.command()(cli_money.spend)
+app.command()(cli_money.pause)
+app.command()(cli_money.budget)
 
 
 # --- arguments -------------------------------------------------------------------------------
-
-
-def _fleet_id(queries: Queries, fleet: str | None) -> str:
-    if fleet is not None:
-        return queries.resolve_fleet(fleet)
-    newest, _ = queries.fleets(limit=1)
-    if not newest:
-        raise NotFound("there is no fleet yet: begin with fleetlog run explore --workspace PATH")
-    return newest[0].id
-
-
-def _agent_id(queries: Queries, agent: str, fleet: str | None) -> str:
-    return agent if agent.startswith("agent-") else agent_id_for(_fleet_id(queries, fleet), agent)
 
 
 def _json_value(text: str) -> Any:

@@ -15,17 +15,30 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from fleetlog.domain.budget import budget_text, usd
 from fleetlog.domain.errors import FleetlogError
-from fleetlog.domain.values import agent_name_of
+from fleetlog.domain.values import Usage, agent_name_of
 from fleetlog.runtime.definitions.definition import AgentDefinition, Problem
+from fleetlog.runtime.replies import Spend
 from fleetlog.runtime.rows import AgentRow, DoubtRow, FleetRow, HelpRow, InboxMessage, ResultRow, TimelineEntry
 
-__all__ = ["STYLES", "Screen", "agents_table", "clock_time", "counted", "duration", "plain", "report_of"]
+__all__ = [
+    "STYLES",
+    "Screen",
+    "agents_table",
+    "clock_time",
+    "counted",
+    "duration",
+    "plain",
+    "report_of",
+    "without_call",
+]
 
 STYLES = {
     "pending": "dim",
     "running": "cyan",
     "waiting": "yellow",
+    "paused": "yellow",
     "interrupted": "magenta",
     "complete": "green",
     "failed": "red",
@@ -113,7 +126,22 @@ class Screen:
         for label, said in about:
             if said:
                 self.line(f"  {label}: {said}")
+        if fleet.pause_reason:
+            self.line(f"  paused: {fleet.pause_reason}")
+        if fleet.spent.calls or fleet.budget is not None:
+            self.line(f"  spent: {_spent(fleet.spent)}; budget: {budget_text(fleet.budget)}")
         self.out.print(agents_table(agents))
+
+    def spend(self, spend: Spend) -> None:
+        """What a fleet has spent, by agent, most first."""
+        self.line(f"{spend.fleet_id} has spent {_spent(spend.spent)}; budget: {budget_text(spend.budget)}")
+        if spend.reserved.calls:
+            self.line(f"Set aside for calls that are on their way: up to {usd(spend.reserved.cost_nusd)}")
+        for name, spent in sorted(spend.agents.items(), key=lambda item: -item[1].cost_nusd):
+            self.line(f"  {name:<24} {_spent(spent)}")
+        lost = sum(call.state == "lost" for call in spend.calls)
+        if lost:
+            self.line(f"{counted(lost, 'call')} cut off and counted as far as is known, or in full.")
 
     def results(self, results: Sequence[ResultRow]) -> None:
         """Each agent's result; a report is rendered, and comes last."""
@@ -228,13 +256,19 @@ def _doing(agent: AgentRow) -> str:
     if agent.status in ("failed", "timed_out", "cancelled"):
         said = agent.error
     elif agent.waiting_for and agent.status != "complete":
-        said = f"waits for {_shortly(agent.waiting_for)}" + (f" ({agent.error})" if agent.error else "")
+        said = f"waits for {_shortly(without_call(agent.waiting_for))}" + (f" ({agent.error})" if agent.error else "")
     else:
         said = agent.progress
     again = (
         f"resumed {agent.resumptions} times; " if agent.resumptions > 1 else "resumed; " if agent.resumptions else ""
     )
     return _one_line(again + said)
+
+
+def without_call(step: str) -> str:
+    """A step's name without the id of the model's call it answers."""
+    name = step.partition(" toolu_")[0]
+    return "a message" if name == "wait_for_messages" else name
 
 
 def _shortly(waiting_for: str) -> str:
@@ -252,6 +286,10 @@ def _table(*columns: str) -> Table:
     for column in columns:
         table.add_column(column, overflow="fold" if column == "" else "ellipsis", no_wrap=column not in ("", "name"))
     return table
+
+
+def _spent(spent: Usage) -> str:
+    return f"{usd(spent.cost_nusd)}, {spent.tokens:,} tokens, {counted(spent.calls, 'call')}"
 
 
 def _state(status: str) -> Text:

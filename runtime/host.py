@@ -21,12 +21,14 @@ import msgspec
 
 from fleetlog.domain import checks
 from fleetlog.domain import commands as c
+from fleetlog.domain.budget import check_budget
 from fleetlog.domain.errors import NotAllowed
 from fleetlog.domain.values import (
     AGENT_ENDED,
     OPERATOR,
     AgentSpec,
     Artifact,
+    Budget,
     FleetSpec,
     Message,
     MessageType,
@@ -147,6 +149,32 @@ class Runtime(Tickets):
     def archive_fleet(self, fleet_id: str, reason: str = "", *, idempotency_key: str | None = None) -> FleetReply:
         """Hide an ended fleet from lists; the log keeps everything."""
         return self._change_fleet("archive_fleet", fleet_id, c.ArchiveFleet(arguments.reason(reason)), idempotency_key)
+
+    # --- pauses and budgets ------------------------------------------------------------------
+
+    def pause_fleet(self, fleet_id: str, reason: str = "", *, idempotency_key: str | None = None) -> FleetReply:
+        """Have none of a fleet's agents begin a new step: what is under way ends and is recorded. Messages are still
+        taken, and timeouts still count."""
+        return self._change_fleet("pause_fleet", fleet_id, c.PauseFleet(arguments.reason(reason)), idempotency_key)
+
+    def resume_fleet(self, fleet_id: str, *, idempotency_key: str | None = None) -> FleetReply:
+        """Have a paused fleet go on. One that its budget has paused is refused while the budget does not admit more."""
+        return self._change_fleet("resume_fleet", fleet_id, c.ResumeFleet(), idempotency_key)
+
+    def pause_agent(self, agent_id: str, reason: str = "", *, idempotency_key: str | None = None) -> FleetReply:
+        """Have one agent begin no new step; it still takes messages."""
+        return self._change_agent("pause_agent", agent_id, c.PauseAgent(arguments.reason(reason)), idempotency_key)
+
+    def resume_agent(self, agent_id: str, *, idempotency_key: str | None = None) -> FleetReply:
+        """Have a paused agent go on, whoever has paused it; its budget must admit more if that has."""
+        return self._change_agent("resume_agent", agent_id, c.ResumeAgent(), idempotency_key)
+
+    def set_budget(self, fleet_or_agent_id: str, budget: Budget, *, idempotency_key: str | None = None) -> FleetReply:
+        """Replace the whole budget of a fleet, or of an agent; who was paused by it goes on if this one admits more."""
+        command = c.SetBudget(check_budget("budget", arguments.typed(budget, Budget, "budget")))
+        if fleet_or_agent_id.startswith("agent-"):
+            return self._change_agent("set_budget", fleet_or_agent_id, command, idempotency_key)
+        return self._change_fleet("set_budget", fleet_or_agent_id, command, idempotency_key)
 
     def recover(self, fleet_id: str) -> FleetReply:
         """Have a fleet go on that was interrupted before this runtime was opened with `recover=False`; one

@@ -120,6 +120,9 @@ def _config() -> RuntimeConfig:
 
 def _recovered(runtime: Runtime, fleet_id: str, screen: Screen, *, is_only: bool) -> bool:
     try:
+        fleet = runtime.fleet_status(fleet_id).fleet
+        if fleet.status == "paused" and is_only:
+            runtime.resume_fleet(fleet_id)
         runtime.recover(fleet_id)
     except (InvalidArgument, NotAllowed) as error:
         if is_only:
@@ -197,6 +200,7 @@ def _say_how_to_go_on(runtime: Runtime, watched: Watched, screen: Screen, direct
     option = dir_option(directory)
     if watched.needs_person:
         for fleet in watched.fleets:
+            _say_what_is_paused(fleet, screen, option)
             for request in runtime.list_help(fleet.fleet.id, "open").requests:
                 screen.say(f"A person is asked: {request.blocker}")
                 is_approval = request.kind == "approval"
@@ -207,6 +211,16 @@ def _say_how_to_go_on(runtime: Runtime, watched: Watched, screen: Screen, direct
                 screen.say(f"  fleetlog resolve {doubt.agent_id} done{option}   or   retry")
     only = f" {watched.fleets[0].fleet.id}" if len(watched.fleets) == 1 else ""
     screen.say(f"Nothing is lost. To go on: fleetlog resume{only}{option}", "magenta")
+
+
+def _say_what_is_paused(fleet: FleetStatus, screen: Screen, option: str) -> None:
+    for target, reason in [
+        (fleet.fleet.id, fleet.fleet.pause_reason),
+        *((agent.id, agent.pause_reason) for agent in fleet.agents),
+    ]:
+        if reason:
+            screen.say(f"{target} is paused: {reason}")
+            screen.say(f"  fleetlog budget {target} --usd AMOUNT{option}   or   fleetlog resume {target}{option}")
 
 
 def _folder(workspace: str) -> Path:

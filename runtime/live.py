@@ -12,13 +12,14 @@ from contextlib import ExitStack, contextmanager
 from types import FrameType
 
 from msgspec import Struct
+from msgspec.structs import replace
 from rich.console import Group
 from rich.live import Live
 from rich.spinner import Spinner
 from rich.text import Text
 
 from fleetlog.domain.values import AGENT_ENDED, FLEET_ENDED, agent_name_of
-from fleetlog.runtime.console import STYLES, Screen, agents_table, counted, duration, plain
+from fleetlog.runtime.console import STYLES, Screen, agents_table, counted, duration, plain, without_call
 from fleetlog.runtime.host import Runtime
 from fleetlog.runtime.replies import FleetStatus
 from fleetlog.runtime.rows import AgentRow, TimelineEntry
@@ -106,6 +107,7 @@ class _Watching:
         self._fleets: tuple[FleetStatus, ...] = ()
         self._looked, self._look_took_s = 0.0, 0.0
         self._spinner = Spinner("dots")
+        self._last_steps: dict[str, str] = {}
 
     def pulse(self) -> bool:
         """Look once, for a moment; True when all is over and told."""
@@ -129,6 +131,8 @@ class _Watching:
         self._look_took_s = self._looked - started
 
     def _tell(self, entries: Sequence[TimelineEntry]) -> None:
+        steps = [entry for entry in entries if entry.what in ("step.started", "step.completed")]
+        self._last_steps.update((entry.agent_id, entry.summary) for entry in steps)
         self._messages += sum(entry.what == "message.delivered" for entry in entries)
         progress = {} if self.live else {"agent.progress_reported": ":"}
         told = [entry for entry in entries if entry.what in _TOLD or entry.what in progress]
@@ -147,7 +151,8 @@ class _Watching:
                 (f"  {status.fleet.id}  {counted(self._messages, 'message')}  {self._elapsed()}", "dim"),
             )
             self._spinner.update(text=heading)
-            parts += [Text(), self._spinner, agents_table(_worth_a_row(status.agents, self._screen.err.height))]
+            agents = [self._with_draft(agent) for agent in _worth_a_row(status.agents, self._screen.err.height)]
+            parts += [Text(), self._spinner, agents_table(agents)]
             left_out = len(status.agents) - len(_worth_a_row(status.agents, self._screen.err.height))
             if left_out:
                 counts = Counter(agent.status for agent in status.agents)
@@ -155,16 +160,30 @@ class _Watching:
                 parts.append(Text(f"{len(status.agents):,} agents: {said}", style="dim"))
         return Group(*parts)  # type: ignore[arg-type]  # a list of renderables
 
+    def _with_draft(self, agent: AgentRow) -> AgentRow:
+        """The row of an agent that a model drives, with what the model is writing, or what it did last."""
+        if agent.brain != "claude" or agent.progress or agent.status in AGENT_ENDED:
+            return agent
+        draft = " ".join(self._runtime.drafts().get(agent.id, "").split())
+        last = without_call(self._last_steps.get(agent.id, ""))
+        return replace(agent, progress=draft[-100:] or last)
+
     def _elapsed(self) -> str:
         return duration(time.monotonic() - self._began)
 
     def only_a_person_can_go_on(self) -> bool:
-        """Every agent that has not ended waits, nothing was heard for a while, and somebody was asked."""
+        """Every agent that has not ended waits or is paused, nothing was heard for a while, and somebody was asked or
+        must have them go on."""
         if time.monotonic() - self._news < _WITHOUT_NEWS_S or any(fleet.fleet.keep_open for fleet in self._fleets):
             return False
-        left = [agent for fleet in self._fleets for agent in fleet.agents if agent.status not in AGENT_ENDED]
-        if any(agent.status == "running" for agent in left):
+        paused = {fleet.fleet.id for fleet in self._fleets if fleet.fleet.status == "paused"}
+        if any(self._runtime.spend(fleet_id).reserved.calls for fleet_id in paused):
             return False
+        left = [agent for fleet in self._fleets for agent in fleet.agents if agent.status not in AGENT_ENDED]
+        if any(agent.status == "running" and agent.fleet_id not in paused for agent in left):
+            return False
+        if paused or any(agent.status == "paused" for agent in left):
+            return True
         asked = any(self._runtime.list_help(fleet_id, "open").requests for fleet_id in self._fleet_ids)
         return asked or any(self._runtime.doubts(fleet_id) for fleet_id in self._fleet_ids)
 

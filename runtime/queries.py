@@ -8,11 +8,13 @@ import msgspec
 
 from fleetlog.domain import checks
 from fleetlog.domain.errors import InvalidArgument, NotFound
-from fleetlog.domain.values import Stored, TicketKind, TicketStatus
+from fleetlog.domain.values import Budget, Stored, TicketKind, TicketStatus, Usage
 from fleetlog.projections.projection import Projection
+from fleetlog.projections.spend import USAGE_COLUMNS
 from fleetlog.runtime.artifacts import ArtifactStore
 from fleetlog.runtime.rows import (
     AgentRow,
+    CallRow,
     DoubtRow,
     FleetRow,
     HelpRow,
@@ -27,7 +29,10 @@ from fleetlog.runtime.views import Reader
 __all__ = ["Queries"]
 
 MAX_PAGE = 1_000
-FLEET_STATUSES = ("running", "complete", "failed", "timed_out", "cancelled", "interrupted")
+FLEET_STATUSES = ("running", "complete", "failed", "timed_out", "cancelled", "interrupted", "paused")
+
+_SUMS = ", ".join(f"coalesce(sum({column}), 0) AS {column}" for column in USAGE_COLUMNS)
+_AGENT_STATUS = "CASE WHEN pause_kind<>'' AND status IN ('pending','running','waiting') THEN 'paused' ELSE status END"
 
 
 class Queries:
@@ -64,8 +69,10 @@ class Queries:
         conditions: list[tuple[str, object]] = []
         if status is not None:
             checks.choice("status", status, FLEET_STATUSES)
-            wanted = "running" if status == "interrupted" else status
-            conditions.append(("status=?", wanted))
+            goes_on = status in ("running", "interrupted", "paused")
+            conditions.append(("status=?", "running" if goes_on else status))
+            if goes_on:
+                conditions.append(("(pause_kind<>'')=?", status == "paused"))
             if (status == "interrupted" and self._is_owned) or (status == "running" and not self._is_owned):
                 return [], None
         if checks.text("query", query, max_chars=200):
@@ -90,18 +97,21 @@ class Queries:
 
     def open_fleets(self) -> list[str]:
         """Fleets in which something is left to do, oldest first."""
-        rows = self._rows("SELECT fleet_id FROM fleets WHERE status='running' OR unfinished>0 ORDER BY fleet_id")
+        rows = self._rows(
+            "SELECT fleet_id FROM fleets WHERE status='running' OR unfinished>0"
+            " OR fleet_id IN (SELECT fleet_id FROM reservations) ORDER BY fleet_id"
+        )
         return [row["fleet_id"] for row in rows]
 
     def _fleet_row(self, row: sqlite3.Row) -> FleetRow:
         counts = self._rows(
-            "SELECT status, count(*) AS n FROM agents WHERE fleet_id=? GROUP BY status", (row["fleet_id"],)
+            f"SELECT {_AGENT_STATUS} AS shown, count(*) AS n FROM agents WHERE fleet_id=? GROUP BY shown",
+            (row["fleet_id"],),
         )
-        status = row["status"]
         return FleetRow(
             id=row["fleet_id"],
             name=row["name"],
-            status="interrupted" if status == "running" and not self._is_owned else status,
+            status=self._fleet_status(row),
             goal=row["goal"],
             workspace=row["workspace"],
             reason=row["reason"],
@@ -112,20 +122,33 @@ class Queries:
             keep_open=bool(row["keep_open"]),
             archived=bool(row["archived"]),
             agent_count=row["agent_count"],
-            agents={count["status"]: count["n"] for count in counts},
+            agents={count["shown"]: count["n"] for count in counts},
             stuck=row["stuck"],
             stuck_at=row["stuck_ms"],
+            spent=self.spent(row["fleet_id"]),
+            budget=_budget(row),
+            pause_reason=row["pause_reason"],
         )
+
+    def _fleet_status(self, row: sqlite3.Row) -> str:
+        if row["status"] != "running":
+            return str(row["status"])
+        if row["pause_kind"]:
+            return "paused"
+        return "running" if self._is_owned else "interrupted"
 
     # --- agents ------------------------------------------------------------------------------
 
     def agents(self, fleet_id: str) -> list[AgentRow]:
         """A fleet's agents, in the order they were spawned."""
-        rows = self._rows("SELECT * FROM agents WHERE fleet_id=? ORDER BY position", (fleet_id,))
-        return [self._agent_row(row) for row in rows]
+        rows = self._rows(
+            f"SELECT *, {_AGENT_STATUS} AS shown FROM agents WHERE fleet_id=? ORDER BY position", (fleet_id,)
+        )
+        spent = self.spent_by_agent(fleet_id)
+        return [self._agent_row(row, spent.get(row["name"], Usage())) for row in rows]
 
     @staticmethod
-    def _agent_row(row: sqlite3.Row) -> AgentRow:
+    def _agent_row(row: sqlite3.Row, spent: Usage) -> AgentRow:
         return AgentRow(
             id=row["agent_id"],
             fleet_id=row["fleet_id"],
@@ -134,7 +157,7 @@ class Queries:
             prompt=row["prompt"],
             brain=row["brain"],
             agent_file=row["agent_file"],
-            status=row["status"],
+            status=row["shown"],
             error=row["error"],
             created_at=row["created_ms"],
             started_at=row["started_ms"],
@@ -145,7 +168,51 @@ class Queries:
             progress=row["progress"],
             fraction=row["fraction"],
             waiting_for=row["waiting_for"],
+            spent=spent,
+            budget=_budget(row),
+            pause_reason=row["pause_reason"],
         )
+
+    # --- money -------------------------------------------------------------------------------
+
+    def spent(self, fleet_id: str) -> Usage:
+        """What the fleet's paid calls have used that are over."""
+        return self._usages(f"SELECT {_SUMS} FROM paid_calls WHERE fleet_id=? AND state<>'open'", fleet_id)
+
+    def reserved(self, fleet_id: str) -> Usage:
+        """What the fleet has set aside for calls that are on their way."""
+        return self._usages(f"SELECT {_SUMS} FROM reservations WHERE fleet_id=?", fleet_id)
+
+    def _usages(self, sql: str, fleet_id: str) -> Usage:
+        return _usage(self._rows(sql, (fleet_id,))[0])
+
+    def spent_by_agent(self, fleet_id: str) -> dict[str, Usage]:
+        """The same by the agents' names; those that have made no paid call are missing."""
+        rows = self._rows(
+            f"SELECT name, {_SUMS} FROM paid_calls WHERE fleet_id=? AND state<>'open' GROUP BY name ORDER BY name",
+            (fleet_id,),
+        )
+        return {row["name"]: _usage(row) for row in rows}
+
+    def paid_calls(self, fleet_id: str) -> list[CallRow]:
+        """The fleet's paid calls, in the order they were begun."""
+        rows = self._rows(
+            "SELECT * FROM paid_calls WHERE fleet_id=? ORDER BY started_ms, agent_id, number", (fleet_id,)
+        )
+        return [
+            CallRow(
+                row["agent_id"],
+                row["name"],
+                row["number"],
+                row["step"],
+                row["step_name"],
+                row["state"],
+                _usage(row),
+                row["started_ms"],
+                row["ended_ms"],
+            )
+            for row in rows
+        ]
 
     # --- messages ----------------------------------------------------------------------------
 
@@ -286,6 +353,14 @@ class Queries:
         if len(found) > 1:
             raise InvalidArgument(f"'fleet': \"{prefix}\" fits several fleets: {', '.join(found)}")
         return found[0]
+
+
+def _usage(row: sqlite3.Row) -> Usage:
+    return Usage(*(row[column] for column in USAGE_COLUMNS))
+
+
+def _budget(row: sqlite3.Row) -> Budget | None:
+    return None if row["budget"] is None else msgspec.json.decode(row["budget"], type=Budget)
 
 
 def _inbox_message(row: sqlite3.Row) -> InboxMessage:

@@ -13,7 +13,16 @@ from fleetlog.runtime.assembly import Assembly
 from fleetlog.runtime.audit import Verdict, verify
 from fleetlog.runtime.brains.gate import GateState
 from fleetlog.runtime.definitions.catalog import Catalog
-from fleetlog.runtime.replies import AgentList, Definitions, FleetList, FleetStatus, HelpList, InboxReply, Results
+from fleetlog.runtime.replies import (
+    AgentList,
+    Definitions,
+    FleetList,
+    FleetStatus,
+    HelpList,
+    InboxReply,
+    Results,
+    Spend,
+)
 from fleetlog.runtime.rows import DoubtRow, FleetRow, TimelineEntry
 
 __all__ = ["Questions"]
@@ -50,6 +59,20 @@ class Questions:
         position = self._catch_up()
         self._parts.queries.fleet(fleet_id)
         return AgentList(tuple(self._parts.queries.agents(fleet_id)), position)
+
+    def spend(self, fleet_id: str) -> Spend:
+        """What a fleet has spent, by agent and by call, and what is set aside; raises `NotFound`."""
+        position, queries = self._catch_up(), self._parts.queries
+        fleet = queries.fleet(fleet_id)
+        return Spend(
+            fleet_id,
+            fleet.spent,
+            queries.reserved(fleet_id),
+            fleet.budget,
+            queries.spent_by_agent(fleet_id),
+            tuple(queries.paid_calls(fleet_id)),
+            position,
+        )
 
     def definitions(self, query: str = "", workspace: str | None = None) -> Definitions:
         """The agent definitions that a spec's `agent` may name: the workspace's, the user's, the bundled ones; with a

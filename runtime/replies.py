@@ -4,8 +4,9 @@ change committed, or up to where a query's answer has seen the log.
 
 import msgspec
 
+from fleetlog.domain.values import Budget, Usage
 from fleetlog.runtime.definitions.definition import AgentDefinition, Problem
-from fleetlog.runtime.rows import AgentRow, FleetRow, HelpRow, InboxMessage, ResultRow
+from fleetlog.runtime.rows import AgentRow, CallRow, FleetRow, HelpRow, InboxMessage, ResultRow
 
 __all__ = [
     "AckReply",
@@ -19,6 +20,7 @@ __all__ = [
     "Results",
     "SendReply",
     "SpawnReply",
+    "Spend",
 ]
 
 
@@ -118,4 +120,17 @@ class HelpList(msgspec.Struct, frozen=True):
     """Requests for help, oldest first."""
 
     requests: tuple[HelpRow, ...]
+    position: int
+
+
+class Spend(msgspec.Struct, frozen=True):
+    """What a fleet has spent: altogether, by agent's name, and call by call, oldest first. `reserved` is set aside for
+    calls that are on their way."""
+
+    fleet_id: str
+    spent: Usage
+    reserved: Usage
+    budget: Budget | None
+    agents: dict[str, Usage]
+    calls: tuple[CallRow, ...]
     position: int

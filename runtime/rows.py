@@ -6,10 +6,11 @@ from typing import Any
 import msgspec
 
 from fleetlog.domain.tickets import Ticket
-from fleetlog.domain.values import HelpPolicy
+from fleetlog.domain.values import Budget, HelpPolicy, Usage
 
 __all__ = [
     "AgentRow",
+    "CallRow",
     "DoubtRow",
     "FleetRow",
     "HelpRow",
@@ -23,7 +24,8 @@ __all__ = [
 
 class FleetRow(msgspec.Struct, frozen=True):
     """A fleet. Times are UTC epoch milliseconds. `agents` counts its agents by status. `stuck` is who waited for whom
-    when it was last found stuck, at `stuck_at`."""
+    when it was last found stuck, at `stuck_at`; `spent` is what their paid calls have used, `pause_reason` why it is
+    paused, if it is."""
 
     id: str
     name: str
@@ -39,6 +41,9 @@ class FleetRow(msgspec.Struct, frozen=True):
     archived: bool
     agent_count: int
     agents: dict[str, int]
+    spent: Usage = Usage()
+    budget: Budget | None = None
+    pause_reason: str = ""
     stuck: str = ""
     stuck_at: int | None = None
 
@@ -65,6 +70,24 @@ class AgentRow(msgspec.Struct, frozen=True):
     progress: str
     fraction: float | None
     waiting_for: str
+    spent: Usage = Usage()
+    budget: Budget | None = None
+    pause_reason: str = ""
+
+
+class CallRow(msgspec.Struct, frozen=True):
+    """A paid call: `open` (with the most it can use), `completed`, `released` (it cost nothing) or `lost` (cut off:
+    counted with what is known, or with the most it can have used)."""
+
+    agent_id: str
+    name: str
+    number: int
+    step: int
+    step_name: str
+    state: str
+    usage: Usage
+    started_at: int
+    ended_at: int | None
 
 
 class TicketNotice(msgspec.Struct, frozen=True):

@@ -39,6 +39,7 @@ from fleetlog.runtime.tools.tool import Tool, ToolOutput
 __all__ = ["ClaudeBrain", "Words"]
 
 MAX_CUT_REPLIES = 4
+MAX_SHORTENINGS = 5
 MAX_SUBJECT_BYTES = 32_768
 MAX_RESULT_CHARS = 100_000
 FULL_SHARE = 0.8
@@ -207,10 +208,21 @@ class _Session:
         try:
             self._calls.make(self._ctx, COMPACT, request, self._prompt_bound(request) + 1_000, keep)
         except TooLong:
-            room = self._calls.price(self._model).context_window
-            request = self._request(compaction.asking_in_short(messages, room))
-            self._calls.make(self._ctx, COMPACT, request, len(msgspec.json.encode(request)), keep)
+            self._compact_in_short(messages, keep)
         self._is_too_long, self._was_shortened = False, True
+
+    def _compact_in_short(self, messages: list[dict[str, Any]], keep: Callable[[ModelReply], dict[str, Any]]) -> None:
+        """The conversation does not even fit with the request for its summary: ask with half of its text, or less."""
+        room = len(msgspec.json.encode(messages))
+        for _ in range(MAX_SHORTENINGS):
+            room //= 2
+            request = self._request(compaction.asking_in_short(messages, room))
+            try:
+                self._calls.make(self._ctx, COMPACT, request, len(msgspec.json.encode(request)), keep)
+            except TooLong:
+                continue
+            return
+        raise GivenUp("the conversation does not fit the model's window, and cannot be shortened enough")
 
     # --- tools -------------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ __all__ = ["Plan", "asking", "asking_in_short", "compacted", "estimated_tokens",
 _BYTES_A_TOKEN = 3.5
 """Of English text and code, on average; only used to choose how much of the end is kept."""
 _KEPT_SHARE = 0.15
+_LAST_SHARE = 0.5
 
 INSTRUCTION = (
     "Your context is nearly full. Write a summary of everything so far that will replace it: you will go on with this "
@@ -40,12 +41,13 @@ def estimated_tokens(part: object) -> int:
 
 
 def plan(messages: Sequence[Mapping[str, Any]], tokens_before: int) -> Plan:
-    """Keep the last messages that make up a small share of the context, beginning with one of the agent's."""
-    room = tokens_before * _KEPT_SHARE
+    """Keep the last messages that make up a small share of the context, beginning with one of the agent's; and in any
+    case what the agent did last and what came of it, which it has not seen, unless that is most of the context."""
     first_kept, kept = len(messages), 0
     for place in range(len(messages) - 1, 0, -1):
         kept += estimated_tokens(messages[place])
-        if kept > room:
+        share = _KEPT_SHARE if first_kept < len(messages) else _LAST_SHARE
+        if kept > tokens_before * share:
             break
         if messages[place]["role"] == "assistant":
             first_kept = place
@@ -67,10 +69,9 @@ def asking(messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return [*before, {"role": "user", "content": [*last["content"], {"type": "text", "text": INSTRUCTION}]}]
 
 
-def asking_in_short(messages: Sequence[dict[str, Any]], window: int) -> list[dict[str, Any]]:
-    """For a conversation that does not fit the window at all: its text, cut in the middle to half of the window."""
+def asking_in_short(messages: Sequence[dict[str, Any]], room: int) -> list[dict[str, Any]]:
+    """For a conversation that does not fit the window at all: its text, cut in the middle to so many characters."""
     text = "\n\n".join(f"[{message['role']}]\n{_told(message['content'])}" for message in messages)
-    room = window // 2  # a token has at least one character: safe for any text
     if len(text) > room:
         text = f"{text[: room // 2]}\n... ({len(text) - room} characters left out) ...\n{text[-room // 2 :]}"
     return [{"role": "user", "content": [{"type": "text", "text": f"{text}\n\n{INSTRUCTION}"}]}]

@@ -12,7 +12,7 @@ runs the brain.
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NoReturn, overload
+from typing import Any, NoReturn, get_args, overload
 
 import msgspec
 
@@ -29,9 +29,11 @@ from fleetlog.domain.values import (
     Effect,
     Message,
     MessageType,
+    PauseKind,
     Usage,
     stamp_of,
 )
+from fleetlog.runtime.brains.paid_step import PaidCalls
 from fleetlog.runtime.brains.people import AsksPeople
 from fleetlog.runtime.brains.processes import CommandResult, run_process
 from fleetlog.runtime.brains.result_schema import schema_violations
@@ -53,6 +55,7 @@ class Context(AsksPeople):
         self._submitted = False
         self._in_step = ""
         self._thread = threading.get_ident()
+        self._paid_calls = PaidCalls(run, start.calls)
 
     # --- who am I ----------------------------------------------------------------------------
 
@@ -132,21 +135,29 @@ class Context(AsksPeople):
 
     def paid_step(self, name: str, bound: Usage, call: Callable[[], tuple[Any, Usage]]) -> Any:
         """Call once, ever, something that costs money, and give what it returned; what it used is recorded with that.
-        `bound` is the most it can use. A call that was cut off is made again."""
+        `bound` is the most it can use, and is set aside before: while the budgets do not admit it, the brain is
+        unwound. A call that was cut off counts with its bound and is made again; so is one that raises: nothing is
+        recorded of the step then."""
         checks.text("name", name, max_chars=200, empty=False)
         index, record = self._next(name, "pure")
         if record is None:
             self._in_step = name
             try:
-                value, usage = call()
-                stored = self._run.link.artifacts.store_value(value)
+                completed = self._paid_calls.make(index, name, bound, call)
             except BaseException:
                 self._index = index
                 raise
             finally:
                 self._in_step = ""
-            record = self._recorded(c.CompleteStep(index, name, "pure", stored, usage))
+            record = self._recorded(completed)
         return self._value(record, index)
+
+    def pause(self, reason: str, kind: PauseKind = "operator") -> NoReturn:
+        """Pause this agent until a person has it go on; then the brain is called again from its top."""
+        checks.text("reason", reason, empty=False)
+        checks.choice("kind", kind, get_args(PauseKind))
+        self._run.record(c.PauseAgent(reason[:_ERROR_CHARS], kind))
+        raise RunSuspended
 
     def run_command(
         self,
@@ -427,6 +438,7 @@ class Context(AsksPeople):
         index = self._index
         self._index += 1
         if index >= len(self._history):
+            self._run.check_may_step()
             return index, None
         record = self._history[index]
         if record.name != name or record.effect != effect:

@@ -129,9 +129,7 @@ class Conversation:
 
     def request_messages(self) -> list[dict[str, Any]]:
         """The messages of the next model call."""
-        if not self.input:
-            return list(self.messages)
-        return [*self.messages, {"role": "user", "content": list(self.input)}]
+        return _with_user(self.messages, self.input)
 
     # --- the fold ----------------------------------------------------------------------------
 
@@ -174,13 +172,7 @@ class Conversation:
 
     def _flush(self) -> None:
         """What was to be said is said: it becomes the next user message (or the end of the last one)."""
-        if not self.input:
-            return
-        if self.messages and self.messages[-1]["role"] == "user":
-            self.messages[-1] = {"role": "user", "content": [*self.messages[-1]["content"], *self.input]}
-        else:
-            self.messages.append({"role": "user", "content": self.input})
-        self.input = []
+        self.messages, self.input = _with_user(self.messages, self.input), []
 
     def _reply(self, value: Mapping[str, Any]) -> None:
         self._flush()
@@ -326,6 +318,16 @@ class Conversation:
     def _note_question(self, message: Message) -> None:
         if message.type == "question":
             self.questions[message.id] = agent_name_of(message.sender)
+
+
+def _with_user(messages: Sequence[dict[str, Any]], blocks: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The messages with these blocks said by the user: behind the last message, or at its end if it is the user's (as
+    after a reply that said nothing)."""
+    if not blocks:
+        return list(messages)
+    if messages and messages[-1]["role"] == "user":
+        return [*messages[:-1], {"role": "user", "content": [*messages[-1]["content"], *blocks]}]
+    return [*messages, {"role": "user", "content": list(blocks)}]
 
 
 _CUT = ("max_tokens", "model_context_window_exceeded")

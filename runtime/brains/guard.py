@@ -82,28 +82,18 @@ class Guard:
             return None
         digest, repeats = Counter(self._recent).most_common(1)[0] if self._recent else ("", 0)
         tool = self._what.get(digest, "")
+        repeated = f"the same call of {tool} had the same result {repeats} times"
+        exchanged = f"{self._exchanges} messages to and from {self._peer} in a row, with no other work between"
         return (
-            self._judge("empty", self._empty, EMPTY_REPLIES, "your last reply was empty")
-            or self._judge(
-                "repeat",
-                repeats,
-                REPEATS,
-                f"you have made the same call of {tool} with the same result {repeats} times",
-            )
-            or self._judge(
-                "ping-pong",
-                self._exchanges,
-                EXCHANGES,
-                f"you and {self._peer} have exchanged {self._exchanges} messages in a row with no other work between",
-            )
+            self._judge("empty", self._empty, EMPTY_REPLIES, "the last reply was empty")
+            or self._judge("repeat", repeats, REPEATS, repeated)
+            or self._judge("ping-pong", self._exchanges, EXCHANGES, exchanged)
         )
 
     def _judge(self, kind: str, count: int, limits: tuple[int, int], what: str) -> Verdict | None:
         nudge_at, pause_at = limits
         if count >= pause_at and kind in self._nudged:
-            return Verdict(
-                "pause", kind, f"This agent seems stuck ({what.replace('you ', 'it ').replace('your', 'its')})."
-            )
+            return Verdict("pause", kind, f"This agent seems stuck: {what}.")
         if count >= nudge_at and kind not in self._nudged:
             return Verdict("nudge", kind, f"You seem stuck: {what}. {_ADVICE[kind]}")
         if kind == "empty" and count:

@@ -60,7 +60,7 @@ class ModelCalls:
     ) -> None:
         """Make the call in a step of this name, which `ctx.recorded` then gives; `keep` makes what is recorded of
         the reply. `prompt_tokens` is an upper bound. Raises `TooLong`, `GivenUp`, and `Fault` when it has failed too
-        often."""
+        often; pauses the agent when the provider refuses the account."""
         model = request["model"]
         bound = self._bound(request, prompt_tokens)
         with self._place(ctx, model) as gate:
@@ -70,6 +70,8 @@ class ModelCalls:
                 gate.limited(ctx.agent_id, limited.status, str(limited), limited.retry_after_s)
                 ctx.park(0.0 if gate.enter(ctx.fleet_id, ctx.agent_id, ctx.unpark) else None)
             except Refused as refused:
+                if refused.is_account:
+                    ctx.pause(str(refused), "provider")
                 raise GivenUp(f"the provider refuses the call: {refused}") from refused
             except (Transient, Unanswered) as failure:
                 if isinstance(failure, Unanswered) and failure.is_limit:

@@ -21,7 +21,7 @@ from fleetlog.domain import commands as c
 from fleetlog.domain.agent import StepRecord
 from fleetlog.domain.errors import Fault, Refused, RuntimeClosed
 from fleetlog.domain.fleet import Roster
-from fleetlog.domain.values import AgentSpec, Message
+from fleetlog.domain.values import AgentSpec, Message, Usage
 from fleetlog.runtime.artifacts import ArtifactStore
 from fleetlog.runtime.journal import Receipt
 from fleetlog.runtime.reply import Reply
@@ -48,7 +48,8 @@ class RunStopped(BaseException):
 
 
 class RunStart(msgspec.Struct, frozen=True):
-    """What the agent was at the beginning of the run. `history` is its recorded steps."""
+    """What the agent was at the beginning of the run. `history` is its recorded steps, `calls` how many paid calls
+    are over."""
 
     agent_id: str
     fleet_id: str
@@ -58,6 +59,7 @@ class RunStart(msgspec.Struct, frozen=True):
     workspace: str
     item: Any
     history: tuple[StepRecord, ...]
+    calls: int = 0
 
 
 class RunEnded(msgspec.Struct, frozen=True):
@@ -77,6 +79,13 @@ class AgentLink(Protocol):
 
     def tell(self, command: c.RunCommand, reply: Reply[Receipt]) -> None:
         """Give the agent's actor a command of this run."""
+
+    def reserve(self, number: int, bound: Usage, reply: Reply[Receipt]) -> None:
+        """Ask the agent's fleet to set this aside for the agent's paid call of this number. The outcome is `reserved`;
+        or `waits`: the fleet unparks the agent when there may be room; or `paused`: the fleet is."""
+
+    def is_held(self) -> bool:
+        """Is the fleet paused?"""
 
     def send(self, message: Message, to: str) -> tuple[str, ...]:
         """Deliver to a peer, or with `*` to all others; the recipients. Raises `Refused` or `Fault`."""
@@ -117,6 +126,10 @@ class Run:
         self.run_id, self.link = run_id, link
         self._fleet_id, self._limit, self._drive = fleet_id, limit, drive
         self.interrupted_before = False
+        self.has_reserved = False
+        """It has asked its fleet for money: the fleet is to know what became of that."""
+        self.is_paused = False
+        """Its agent is paused: it makes no new step."""
         self._stopped = threading.Event()
         self._woken = threading.Event()
         self._reason = ""
@@ -175,11 +188,21 @@ class Run:
         While the store cannot write (a full disk), this tries again until the run is stopped: the step's
         value is in memory here and nowhere else. Raises `RunStopped` when the agent has gone on without it.
         """
+        return self._answered(lambda reply: self.link.tell(command, reply))
+
+    def reserve(self, number: int, bound: Usage) -> None:
+        """Have the fleet set this aside for the agent's paid call of this number; unwinds the run when it does not."""
+        self.has_reserved = True
+        outcome = self._answered(lambda reply: self.link.reserve(number, bound, reply)).outcome
+        if outcome != "reserved":
+            raise RunParked if outcome == "waits" else RunSuspended
+
+    def _answered(self, ask: Callable[[Reply[Receipt]], None]) -> Receipt:
         delay = RETRY_BASE_S
         while True:
             self.check()
             reply: Reply[Receipt] = Reply()
-            self.link.tell(command, reply)
+            ask(reply)
             try:
                 return reply.result()
             except RuntimeClosed as error:
@@ -195,6 +218,12 @@ class Run:
         """Raise `RunStopped` if the run was told to end."""
         if self._stopped.is_set():
             raise RunStopped(self._reason)
+
+    def check_may_step(self) -> None:
+        """Unwind a run that may make no new step: it, its agent or its fleet is told to wait."""
+        self.check()
+        if self.is_paused or self.link.is_held():
+            raise RunSuspended
 
     def _enter(self) -> None:
         with self._lock:

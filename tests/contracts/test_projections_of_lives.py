@@ -19,9 +19,11 @@ from fleetlog.domain import events as e
 from fleetlog.domain.agent import Agent
 from fleetlog.domain.errors import Refused, StoreFault
 from fleetlog.domain.fleet import Fleet
-from fleetlog.domain.values import AGENT_ENDED, FleetSpec, HelpPolicy, Message, Waiting
+from fleetlog.domain.values import AGENT_ENDED, Budget, FleetSpec, HelpPolicy, Message, Usage, Waiting
 from fleetlog.projections.all import all_projections
+from fleetlog.projections.fleets import stored_budget
 from fleetlog.projections.projection import Handler, Projection, Recorded, Rows
+from fleetlog.projections.spend import USAGE_COLUMNS
 from fleetlog.runtime import codec
 from fleetlog.runtime.projector import Projector
 from fleetlog.runtime.store import EventStore, NewEvent, open_store
@@ -45,6 +47,13 @@ def plain(make: Callable[..., Any], **more: st.SearchStrategy[Any]) -> st.Search
     return st.builds(lambda **given: lambda steps: make(**given), **more)
 
 
+def of_agent(make: Callable[[Agent, Usage], Any]) -> st.SearchStrategy[Any]:
+    """Commands about paid calls, made from the agent as it is."""
+    return st.builds(lambda used: lambda _: lambda agent: make(agent, used), USAGES)
+
+
+USAGES = st.sampled_from([Usage(), Usage(1, 2, 3, 4, 5, 1, 60), Usage(output_tokens=9, calls=1, cost_nusd=10)])
+BUDGETS = st.sampled_from([Budget(), Budget(turns=2), Budget(cost_nusd=100, wall_s=20.0)])
 STEP = {"name": st.sampled_from(["look", "write"])}
 EFFECT = {"effect": st.sampled_from(["pure", "idempotent", "effectful"])}
 MESSAGES = st.builds(
@@ -89,6 +98,13 @@ AGENT_COMMANDS = st.one_of(
     plain(c.FailRun, error=st.just("it broke"), retryable=st.booleans()),
     plain(c.FinishRun),
     plain(c.ExpireWait),
+    of_agent(lambda agent, used: c.StartCall(len(agent.steps), "ask", agent.calls + 1, used)),
+    of_agent(lambda agent, used: c.CompleteStep(len(agent.steps), "ask", "pure", value(), used)),
+    of_agent(lambda agent, _: c.ReleaseCall(agent.calls + 1)),
+    of_agent(lambda agent, used: c.LoseCall(agent.calls + 1, used if used.calls else None)),
+    plain(c.PauseAgent, reason=st.just("lunch"), kind=st.sampled_from(["operator", "budget", "provider"])),
+    plain(c.ResumeAgent),
+    plain(c.SetBudget, budget=BUDGETS),
     plain(c.CancelAgent, reason=st.just("enough")),
     plain(c.StopAgent, status=st.sampled_from(["cancelled", "timed_out"]), reason=st.just("over")),
 )
@@ -100,6 +116,13 @@ FLEET_COMMANDS = st.sampled_from(
         c.CancelFleet("enough"),
         c.ArchiveFleet("old"),
         c.AttachAgent(role("late")),
+        c.PauseFleet("lunch"),
+        c.ResumeFleet(),
+        c.SetBudget(Budget(cost_nusd=100)),
+        c.SetBudget(Budget(turns=9)),
+        *(c.ReserveSpend("a", number, Usage(calls=1, cost_nusd=60)) for number in (1, 2, 3)),
+        c.SettleSpend("a", 1, Usage(calls=1, cost_nusd=20), idle=True),
+        c.SettleSpend("a", 2, Usage(calls=2, cost_nusd=50)),
         c.DeclareStuck((Waiting("a", 0, "receive"),), ("b", "c")),
     ]
 )
@@ -141,7 +164,8 @@ class World:
         if agent is None:
             self._tell(self.fleet, deed)
             return
-        self._tell(agent, deed(len(agent.steps)))
+        command = deed(len(agent.steps))
+        self._tell(agent, command(agent) if callable(command) else command)
         if agent.status in AGENT_ENDED:
             self._tell(self.fleet, c.RecordAgentEnd(agent.name, agent.status, agent.returned))  # type: ignore[arg-type]
 
@@ -252,6 +276,21 @@ def check_against(world: World, path: Path) -> None:
     )
     assert (status, count, archived) == (world.fleet.status, len(world.fleet.members), world.fleet.archived)
     assert unfinished == len(world.fleet.unfinished)
+    shown = query(
+        path,
+        f"SELECT agent_id, {', '.join(f'sum({c})' for c in USAGE_COLUMNS)} FROM paid_calls"
+        " WHERE state<>'open' GROUP BY agent_id",
+    )
+    assert {agent_id: Usage(*usage) for agent_id, *usage in shown} == {a.id: a.spent for a in agents if a.calls}
+    is_open = query(path, "SELECT agent_id, number FROM paid_calls WHERE state='open'")
+    assert is_open == [(agent.id, agent.open_call.number) for agent in agents if agent.open_call]
+    paused = dict(query(path, "SELECT agent_id, pause_reason FROM agents WHERE pause_kind<>''"))
+    assert paused == {agent.id: agent.pause.reason for agent in agents if agent.pause}
+    ((pause_kind, budget),) = query(path, "SELECT pause_kind, budget FROM fleets")
+    assert pause_kind == (world.fleet.pause.kind if world.fleet.pause else "")
+    assert budget == stored_budget(world.fleet.purse.budget)
+    held = query(path, "SELECT coalesce(sum(cost_nusd), 0) FROM reservations")
+    assert held == [(world.fleet.purse.held.cost_nusd,)]
     assert [position for (position,) in query(path, "SELECT position FROM timeline")] == list(
         range(1, len(world.log) + 1)
     )
@@ -290,7 +329,7 @@ def test_the_doubt_of_an_agent_that_was_stopped_after_its_result_is_shown_no_mor
 def test_the_random_lives_are_rich(tmp_path: Path) -> None:
     kinds: set[type] = set()
 
-    @settings(max_examples=100, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=500, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
     @given(deeds=DEEDS)
     def live(deeds: list[tuple[str, Any]]) -> None:
         kinds.update(type(event) for _, event in World(deeds).log)

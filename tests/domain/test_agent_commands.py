@@ -9,6 +9,7 @@ from fleetlog.domain import commands as c
 from fleetlog.domain import events as e
 from fleetlog.domain.agent import Agent
 from fleetlog.domain.errors import NotFound, Refused
+from fleetlog.domain.values import Budget, Usage
 from tests.domain.given import NAME, Story, agent_that_is, at, id_of, message, value
 
 ALIVE = (
@@ -109,6 +110,16 @@ TABLE = {
     "stop as timed out": Row(
         lambda _: c.StopAgent("timed_out"), "agent.timed_out", NOTHING, {"complete": "agent.returned"}
     ),
+    "start a paid call": Row(lambda n: c.StartCall(n, "ask", 1, Usage(calls=1)), "call.started", NO, INSIDE),
+    "release a call that is not open": Row(lambda _: c.ReleaseCall(1), NO, NO),
+    "lose a call that is not open": Row(lambda _: c.LoseCall(1), NO, NO),
+    "complete a paid call that is not open": Row(
+        lambda n: c.CompleteStep(n, "ask", "pure", value(), Usage(calls=1)), NO, NO
+    ),
+    "pause": Row(lambda _: c.PauseAgent("lunch"), "agent.paused", NO),
+    "resume what is not paused": Row(lambda _: c.ResumeAgent(), NOTHING, NOTHING),
+    "set a budget": Row(lambda _: c.SetBudget(Budget(turns=1)), "agent.budget_set", NO),
+    "expire a budget that has no wall time": Row(lambda _: c.ExpireBudget(), NOTHING, NOTHING),
     "acknowledge an unknown message": Row(lambda _: c.AcknowledgeMessage("message-0"), NOTHING, NOTHING),
     "decide about an unknown request": Row(
         lambda _: c.DecideApproval("help-0", True, "", "ann"), "NotFound", "NotFound"

@@ -11,7 +11,7 @@ from fleetlog.domain import commands as c
 from fleetlog.domain import events as e
 from fleetlog.domain.agent import Agent, StepRecord
 from fleetlog.domain.errors import NotAllowed
-from fleetlog.domain.values import AgentSpec
+from fleetlog.domain.values import AgentSpec, Budget, Usage
 from tests.domain.given import FLEET, NAME, Story, agent_story, agent_that_is, at, done, id_of, message, value
 
 # --- birth ---------------------------------------------------------------------------------------
@@ -29,12 +29,12 @@ def test_an_agent_is_what_its_birth_says() -> None:
 
 def test_a_first_run_starts_the_agent_once() -> None:
     story = agent_that_is("pending")
-    assert story.when(c.BeginRun()) == [e.AgentStarted()]
+    assert story.when(c.BeginRun(), 7.0) == [e.AgentStarted(7.0)]
     assert story.when(c.BeginRun()) == []
 
 
 def test_a_first_run_after_a_restart_is_a_start_and_no_interruption() -> None:
-    assert agent_that_is("pending").when(c.BeginRun(interrupted=True)) == [e.AgentStarted()]
+    assert agent_that_is("pending").when(c.BeginRun(interrupted=True)) == [e.AgentStarted(0.0)]
 
 
 def test_messages_may_come_before_the_first_run() -> None:
@@ -276,6 +276,12 @@ _ONE_OF_EACH = (
     e.MessageAcknowledged("message-1"),
     e.HelpRequested("help-1", "stuck", index=0),
     e.HelpAnswered("help-1", "yes", "ann"),
+    e.CallStarted(0, "ask the model", 1, Usage(calls=1)),
+    e.CallReleased(0, 1),
+    e.CallLost(0, 1, Usage(calls=1)),
+    e.AgentPaused("enough"),
+    e.AgentUnpaused(),
+    e.AgentBudgetSet(Budget(turns=1)),
     e.HelpReminded("help-1", 2),
     e.HelpEscalated("help-1", "ann@example.org"),
     e.HelpExpired("help-1"),

@@ -11,7 +11,7 @@ from fleetlog.domain import events as e
 from fleetlog.domain import fleet as fleet_module
 from fleetlog.domain.errors import InvalidArgument, NotAllowed, NotFound
 from fleetlog.domain.fleet import Fleet
-from fleetlog.domain.values import Waiting
+from fleetlog.domain.values import Budget, Usage, Waiting
 from tests.domain.given import FLEET, Story, fleet_story, member, role
 
 ENDS = ["failed", "timed_out", "cancelled"]
@@ -304,6 +304,12 @@ _ONE_OF_EACH = (
     e.FleetCancelled(),
     e.FleetTimedOut(5.0),
     e.FleetArchived(),
+    e.SpendReserved("a", 1, Usage(calls=1)),
+    e.SpendSettled("a", 1, Usage(calls=1)),
+    e.SpendReleased("a", 0),
+    e.FleetPaused("enough"),
+    e.FleetResumed(),
+    e.FleetBudgetSet(Budget(turns=1)),
 )
 
 

@@ -13,7 +13,7 @@ from fleetlog.domain import values as v
 
 ROOT = Path(__file__).parents[2]
 MODULES = sorted([*ROOT.glob("domain/**/*.py"), *ROOT.glob("projections/**/*.py")])
-PURE = {"collections", "functools", "graphlib", "itertools", "math", "msgspec", "re", "typing"}
+PURE = {"collections", "decimal", "functools", "graphlib", "itertools", "math", "msgspec", "re", "typing"}
 ROOMS = {"domain": {"fleetlog.domain"}, "projections": {"fleetlog.domain", "fleetlog.projections"}}
 IMPURE_BUILTINS = {
     "__import__",
@@ -41,7 +41,7 @@ ALLOWED_CALLS = {
 # the day it was written). New fields go to the end, with a default.
 STORED = {
     "agent.spawned": ["fleet_id", "name", "spec", "goal=''", "workspace=''", "item=None"],
-    "agent.started": [],
+    "agent.started": ["uptime_s=None"],
     "agent.resumed": ["interruptions"],
     "agent.suspended": [
         "index",
@@ -67,6 +67,12 @@ STORED = {
     "step.doubted": ["index", "name"],
     "step.doubt_resolved": ["index", "outcome", "value=Stored(inline=b'', artifact=None)", "by=''"],
     "step.wait_timed_out": ["index", "name"],
+    "call.started": ["index", "name", "number", "bound"],
+    "call.released": ["index", "number"],
+    "call.lost": ["index", "number", "counted"],
+    "agent.paused": ["reason", "kind='operator'", "bound=None"],
+    "agent.unpaused": [],
+    "agent.budget_set": ["budget"],
     "step.wait_abandoned": ["index", "name", "reason"],
     "message.delivered": ["message"],
     "message.sent": ["index", "name", "message_id", "recipients", "correlation_id=''", "to_operator=''"],
@@ -100,6 +106,12 @@ STORED = {
     "fleet.cancelled": ["reason=''"],
     "fleet.timed_out": ["timeout_s"],
     "fleet.archived": ["reason=''"],
+    "fleet.spend_reserved": ["name", "number", "bound"],
+    "fleet.spend_settled": ["name", "number", "usage"],
+    "fleet.spend_released": ["name", "number"],
+    "fleet.paused": ["reason", "kind='operator'", "bound=None"],
+    "fleet.resumed": [],
+    "fleet.budget_set": ["budget"],
     "gate.closed": ["model", "until_ms", "status", "reason=''"],
     "call.recorded": ["operation", "arguments_digest", "result"],
 }
@@ -127,6 +139,7 @@ STORED_VALUES: dict[type[msgspec.Struct], list[str]] = {
         "compact_at_tokens=None",
         "mcp_servers=()",
         "help_policy=None",
+        "budget=None",
     ],
     v.McpServerSpec: [
         "name",
@@ -147,7 +160,9 @@ STORED_VALUES: dict[type[msgspec.Struct], list[str]] = {
         "max_concurrency=None",
         "keep_open=False",
         "help_policy=None",
+        "budget=None",
     ],
+    v.Budget: ["tokens=None", "cost_nusd=None", "turns=None", "wall_s=None"],
     v.Message: [
         "id",
         "sender",

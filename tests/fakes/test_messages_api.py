@@ -10,6 +10,7 @@ import pytest
 
 from tests.fakes.asking import READ, answered, asked, create, reader, streamed, words_of
 from tests.fakes.messages_api.faults import Hang
+from tests.fakes.messages_api.fixtures import checked
 from tests.fakes.messages_api.process import FakeProcess
 from tests.fakes.messages_api.replies import (
     Reply,
@@ -25,6 +26,7 @@ from tests.fakes.messages_api.replies import (
     web_search,
 )
 from tests.fakes.messages_api.request import ParsedRequest
+from tests.fakes.messages_api.scripts import by_turn
 from tests.fakes.messages_api.server import FakeMessagesApi
 from tests.fakes.messages_api.settings import MODEL, SMALL_MODEL
 
@@ -169,6 +171,16 @@ def test_a_paused_turn_goes_on_when_it_is_sent_back(messages_api: FakeMessagesAp
     assert messages_api.violations == []
 
 
+def test_a_script_may_be_told_turn_by_turn(messages_api: FakeMessagesApi, client: anthropic.Anthropic) -> None:
+    messages_api.scripts["steps"] = by_turn(text("One."), reply(text("Two.")), lambda request: text(f"{request.turn}."))
+    request, words = asked("[script:steps]"), []
+    for _ in range(4):
+        message = streamed(client, **request)
+        words.append(words_of(message))
+        request["messages"] += [message.to_param(), {"role": "user", "content": "And then?"}]
+    assert words == ["One.", "Two.", "2.", "3."]
+
+
 def test_a_refusal_says_why(messages_api: FakeMessagesApi, client: anthropic.Anthropic) -> None:
     messages_api.scripts["no"] = lambda request: refusal("I would rather not.", "cyber")
     message = streamed(client, **asked("[script:no]"))
@@ -247,3 +259,13 @@ def test_a_hundred_streams_run_at_once(messages_api: FakeMessagesApi) -> None:
     report = messages_api.report()
     assert (report.answered, report.distinct, report.max_concurrent) == (100, 100, 100)
     assert (report.in_flight, report.hanging, report.violations) == (0, 0, [])
+
+
+def test_the_fixtures_fail_a_test_whose_client_breaks_a_rule() -> None:
+    with (
+        pytest.raises(AssertionError, match=r"1 requests broke rules of the API: .*at least one message"),
+        checked(FakeMessagesApi()) as api,
+        anthropic.Anthropic(base_url=api.url, api_key=api.api_key, max_retries=0) as client,
+        pytest.raises(anthropic.BadRequestError),
+    ):
+        client.messages.create(model=MODEL, max_tokens=1, messages=[])

@@ -250,6 +250,17 @@ def test_what_was_counted_may_be_forgotten(messages_api: FakeMessagesApi, client
     assert (report.requests, report.answered, report.billed.prompt, messages_api.calls()) == (0, 0, 0, [])
 
 
+def test_the_figures_are_there_after_the_end() -> None:
+    with (
+        FakeMessagesApi() as api,
+        anthropic.Anthropic(base_url=api.url, api_key="wrong", max_retries=0) as client,
+        pytest.raises(anthropic.AuthenticationError),
+    ):
+        streamed(client, **asked("Hello."))
+    assert api.report().outcomes == {"401": 1}
+    assert api.report().models == {}
+
+
 # --- commands ------------------------------------------------------------------------------------
 
 

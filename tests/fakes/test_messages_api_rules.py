@@ -95,6 +95,7 @@ GOOD: Mapping[str, Mapping[str, Any]] = {
     "four markers": talk(
         [said(), said(cache_control=MARK)], tools=[tool(cache_control=HOUR)], system=[said(cache_control=MARK)] * 2
     ),
+    "a marker within a result": talk("Go.", [call()], [result(content=[said(cache_control=MARK)])]),
     "a marker at the top": talk("Go.", cache_control=HOUR),
     "a tool of the API's": talk("Go.", tools=[SEARCH, READ]),
     "a tool of one's choice": talk("Go.", tools=[READ], tool_choice=CHOICE),
@@ -177,7 +178,7 @@ BAD: Mapping[str, tuple[str, str, Mapping[str, Any]]] = {
     "five with that at the top": (
         "cache_control",
         "Found 5",
-        talk([said(cache_control=MARK)] * 3, system=[said(cache_control=MARK)], cache_control=MARK),
+        talk([*[said(cache_control=MARK)] * 4, said()], cache_control=MARK),
     ),
     "a marker's odd life": ("cache_control", "'5m' or '1h'", talk([said(cache_control={**MARK, "ttl": "2h"})])),
     "a marker's odd type": ("cache_control", "'ephemeral'", talk([said(cache_control={"type": "for ever"})])),

@@ -10,11 +10,12 @@ import pytest
 from fleetlog.domain.agent import Agent
 from fleetlog.domain.events import STORED_NAMES
 from fleetlog.domain.fleet import Fleet
-from fleetlog.domain.values import Waiting
+from fleetlog.domain.values import Budget, Usage, Waiting
 from fleetlog.runtime import audit, codec
 from fleetlog.runtime.store import NewEvent, RecorderStore, open_store
 from fleetlog.runtime.testing import folded
 
+ONE_CALL = Usage(5, 6, 7, 8, 9, 1, 250_000_000)
 LOGS = sorted(Path(__file__).parent.glob("format-*.jsonl"))
 
 
@@ -63,6 +64,18 @@ def test_format_1_folds_to_what_it_meant() -> None:
         "cancelled",
         "timed_out",
     ]
+
+
+def test_format_1_folds_to_what_it_has_cost() -> None:
+    with stored(LOGS[0]) as store:
+        states: dict[str, Any] = folded(store)
+    fleet, agent = states["fleet-260101-120005-golden"], states["agent-260101-120005-golden-s"]
+    assert (fleet.purse.spent, fleet.purse.held, fleet.purse.reserved) == (ONE_CALL, Usage(), {})
+    assert fleet.purse.budget == Budget(cost_nusd=2_000_000_000)
+    assert (fleet.pause.reason, fleet.pause.kind) == ("lunch", "operator")
+    lost = Usage(input_tokens=100, output_tokens=50, calls=1, cost_nusd=500_000_000)
+    assert (agent.spent, agent.calls, agent.open_call, agent.pause) == (ONE_CALL.plus(lost), 3, None, None)
+    assert (agent.budget, agent.started_uptime_s) == (Budget(turns=3, wall_s=60.0), 2.5)
     assert states["fleet-260101-120004-golden"].stuck.waiting[0] == Waiting("x", 3, "answer from y", "y")
     asking = states["agent-260101-120004-golden-x"]
     assert {id: ticket.status for id, ticket in asking.tickets.items()} == {

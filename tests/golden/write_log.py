@@ -11,7 +11,18 @@ import sys
 from pathlib import Path
 
 from fleetlog.domain import events as e
-from fleetlog.domain.values import AgentSpec, Artifact, FleetSpec, HelpPolicy, Member, Message, Stored, Waiting
+from fleetlog.domain.values import (
+    AgentSpec,
+    Artifact,
+    Budget,
+    FleetSpec,
+    HelpPolicy,
+    Member,
+    Message,
+    Stored,
+    Usage,
+    Waiting,
+)
 from fleetlog.runtime import codec
 
 FLEET = "fleet-260101-120000-golden"
@@ -30,6 +41,10 @@ SPEC = FleetSpec(
     keep_open=True,
 )
 
+BUDGET = Budget(tokens=1_000, cost_nusd=1_000_000_000, turns=5, wall_s=900.0)
+BOUND = Usage(input_tokens=100, output_tokens=50, calls=1, cost_nusd=500_000_000)
+SPENDER = AgentSpec(role="s", name="s", prompt="spend", brain="s", budget=BUDGET)
+SPENDER_ID = "agent-260101-120005-golden-s"
 POLICY = HelpPolicy(remind_after_s=(60.0, 600.0), escalate_after_s=3600.0, escalate_to="ann", expire_after_s=86400.0)
 
 STREAMS: dict[str, list[e.Event]] = {
@@ -95,6 +110,7 @@ STREAMS: dict[str, list[e.Event]] = {
     ],
     "call-0123456789abcdef": [e.CallRecorded("spawn_fleet", "digest", b"\x81\xa8fleet_id\xa1x")],
     "gate-01234567-a-model": [e.GateClosed("a-model", 1_800_000_000_000, 429, "slow down")],
+    # Lines below were appended while the format was the same: only what is new may be added, at the end.
     "fleet-260101-120004-golden": [
         e.FleetSpawned(FleetSpec(agents=(), help_policy=POLICY), (), 0.0),
         e.FleetStuck((Waiting("x", 3, "answer from y", "y"), Waiting("y", 0, "receive")), 2, "everyone waits"),
@@ -110,6 +126,31 @@ STREAMS: dict[str, list[e.Event]] = {
         e.HelpRequested("help-4", "when?"),
         e.HelpCancelled("help-4", "solved"),
         e.WaitAbandoned(1, "receive", "everyone waits"),
+    ],
+    "fleet-260101-120005-golden": [
+        e.FleetSpawned(FleetSpec(agents=(SPENDER,), budget=BUDGET), (Member("s", SPENDER_ID, "s"),), 1.0),
+        e.AgentsAdmitted(("s",)),
+        e.SpendReserved("s", 1, BOUND),
+        e.SpendReserved("s", 2, BOUND),
+        e.SpendSettled("s", 1, Usage(5, 6, 7, 8, 9, 1, 250_000_000)),
+        e.SpendReleased("s", 1),
+        e.FleetPaused("$0.90 are spent", "budget", BOUND),
+        e.FleetBudgetSet(Budget(cost_nusd=2_000_000_000)),
+        e.FleetResumed(),
+        e.FleetPaused("lunch"),
+    ],
+    SPENDER_ID: [
+        e.AgentSpawned("fleet-260101-120005-golden", "s", SPENDER),
+        e.AgentStarted(2.5),
+        e.CallStarted(0, "ask the model", 1, BOUND),
+        e.StepCompleted(0, "ask the model", "pure", Stored(codec.pack("x")), Usage(5, 6, 7, 8, 9, 1, 250_000_000)),
+        e.CallStarted(1, "ask the model", 2, BOUND),
+        e.CallReleased(1, 2),
+        e.CallStarted(1, "ask the model", 3, BOUND),
+        e.CallLost(1, 3, BOUND),
+        e.AgentPaused("no key", "provider"),
+        e.AgentUnpaused(),
+        e.AgentBudgetSet(Budget(turns=3, wall_s=60.0)),
     ],
 }
 

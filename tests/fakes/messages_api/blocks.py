@@ -24,6 +24,7 @@ _FIELDS: dict[str, frozenset[str]] = {
     "server_tool_use": frozenset({"type", "id", "name", "input", "caller", "cache_control"}),
     "container_upload": frozenset({"type", "file_id", "cache_control"}),
 }
+_MARKER = frozenset({"type", "ttl"})
 _SERVER_RESULT = frozenset({"type", "tool_use_id", "content", "caller", "cache_control"})
 _SERVER_RESULTS = frozenset(
     f"{name}_tool_result"
@@ -44,144 +45,152 @@ _TYPES = {
 }
 
 
-def check_content(content: Any, role: str, path: str) -> None:
+def check_content(content: Any, role: str) -> None:
     """A message's content: a text, or blocks that its role may have."""
     if isinstance(content, str):
         if not content.strip():
-            raise Invalid("empty_text", f"{path}: text content must be non-empty and more than whitespace")
+            raise Invalid("empty_text", "text content must be non-empty and more than whitespace")
         return
     if not isinstance(content, list):
-        raise Invalid("content", f"{path}.content: Input should be a valid string or a list of content blocks")
+        raise Invalid("content", "content: Input should be a valid string or a list of content blocks")
     if not content:
-        raise Invalid("empty_content", f"{path}: all messages must have non-empty content")
-    for index, block in enumerate(content):
-        _check_block(block, role, f"{path}.content.{index}")
+        raise Invalid("empty_content", "all messages must have non-empty content")
+    _check_blocks(content, role, "content.")
 
 
-def check_texts(value: Any, path: str) -> None:
+def check_texts(value: Any) -> None:
     """A system prompt: a text, or text blocks."""
     if isinstance(value, str):
         return
     if not isinstance(value, list):
-        raise Invalid("system", f"{path}: Input should be a valid string or a list of text blocks")
-    for index, block in enumerate(value):
-        _check_block(block, "system", f"{path}.{index}")
+        raise Invalid("system", "Input should be a valid string or a list of text blocks")
+    _check_blocks(value, "system", "")
 
 
-def _check_block(block: Any, role: str, path: str) -> None:
+def _check_blocks(blocks: Sequence[Any], role: str, path: str) -> None:
+    """Errors get their path on the way out: one made for every good block would cost more than all the rest."""
+    for index, block in enumerate(blocks):
+        try:
+            _check_block(block, role)
+        except Invalid as error:
+            raise error.at(f"{path}{index}") from error
+
+
+def _check_block(block: Any, role: str) -> None:
     kind = block.get("type") if isinstance(block, dict) else None
     if kind not in _TYPES[role]:
         allowed = ", ".join(f"'{name}'" for name in sorted(_TYPES[role]))
-        raise Invalid("block_type", f"{path}: Input tag '{kind}' found using 'type' does not match any of: {allowed}")
-    path = f"{path}.{kind}"
-    check_fields(block, _FIELDS.get(kind, _SERVER_RESULT), path)
-    if block.get("cache_control") is not None:
-        check_marker(block["cache_control"], f"{path}.cache_control")
-    _CHECKS.get(kind, _check_server_result)(block, path)
+        raise Invalid("block_type", f"Input tag '{kind}' found using 'type' does not match any of: {allowed}")
+    try:
+        check_fields(block, _FIELDS.get(kind, _SERVER_RESULT))
+        if block.get("cache_control") is not None:
+            check_marker(block["cache_control"])
+        _CHECKS.get(kind, _check_server_result)(block)
+    except Invalid as error:
+        raise error.at(kind) from error
 
 
-def check_fields(value: Json, allowed: frozenset[str], path: str) -> None:
-    """No field that the API does not know."""
+def check_fields(value: Json, allowed: frozenset[str], within: str = "") -> None:
+    """No field that the API does not know. `within` begins the path."""
     if not allowed.issuperset(value):
         unknown = next(name for name in value if name not in allowed)
-        raise Invalid("unknown_field", f"{path}.{unknown}: Extra inputs are not permitted")
+        raise Invalid("unknown_field", f"{within}{unknown}: Extra inputs are not permitted")
 
 
-def check_marker(marker: Any, path: str) -> None:
+def check_marker(marker: Any) -> None:
     """A cache marker's form."""
     if not isinstance(marker, dict) or marker.get("type") != "ephemeral":
-        raise Invalid("cache_control", f"{path}: Input tag found using 'type' does not match any of: 'ephemeral'")
-    check_fields(marker, frozenset({"type", "ttl"}), path)
+        raise Invalid("cache_control", "cache_control: Input tag found using 'type' does not match any of: 'ephemeral'")
     if marker.get("ttl", "5m") not in ("5m", "1h"):
-        raise Invalid("cache_control", f"{path}.ttl: Input should be '5m' or '1h'")
+        raise Invalid("cache_control", "cache_control.ttl: Input should be '5m' or '1h'")
+    check_fields(marker, _MARKER)
 
 
 # --- one type each -------------------------------------------------------------------------------
 
 
-def _check_text(block: Json, path: str) -> None:
-    text = _string(block, "text", path)
+def _check_text(block: Json) -> None:
+    text = _string(block, "text")
     if not text and block.get("cache_control") is not None:
-        raise Invalid("cache_control", f"{path}: cache_control cannot be set for empty text blocks")
+        raise Invalid("cache_control", "cache_control cannot be set for empty text blocks")
     if not text:
-        raise Invalid("empty_text", f"{path}: text content blocks must be non-empty")
+        raise Invalid("empty_text", "text content blocks must be non-empty")
     if not text.strip():
-        raise Invalid("empty_text", f"{path}: text content blocks must contain non-whitespace text")
+        raise Invalid("empty_text", "text content blocks must contain non-whitespace text")
 
 
-def _check_thinking(block: Json, path: str) -> None:
-    if not is_signed(_string(block, "thinking", path), _string(block, "signature", path)):
-        raise Invalid("signature", f"{path}: Invalid `signature` in `thinking` block")
+def _check_thinking(block: Json) -> None:
+    if not is_signed(_string(block, "thinking"), _string(block, "signature")):
+        raise Invalid("signature", "Invalid `signature` in `thinking` block")
 
 
-def _check_redacted(block: Json, path: str) -> None:
-    if not is_signed("", _string(block, "data", path)):
-        raise Invalid("signature", f"{path}: Invalid `data` in `redacted_thinking` block")
+def _check_redacted(block: Json) -> None:
+    if not is_signed("", _string(block, "data")):
+        raise Invalid("signature", "Invalid `data` in `redacted_thinking` block")
 
 
-def _check_tool_use(block: Json, path: str) -> None:
-    _check_id(block, "id", path)
-    if not NAME_PATTERN.fullmatch(_string(block, "name", path)):
-        raise Invalid("tool_name", f"{path}.name: String should match pattern '^{NAME_PATTERN.pattern}$'")
+def _check_tool_use(block: Json) -> None:
+    _check_id(block, "id")
+    if not NAME_PATTERN.fullmatch(_string(block, "name")):
+        raise Invalid("tool_name", f"name: String should match pattern '^{NAME_PATTERN.pattern}$'")
     if not isinstance(block.get("input"), dict):
-        raise Invalid("tool_input", f"{path}.input: Input should be a valid dictionary")
+        raise Invalid("tool_input", "input: Input should be a valid dictionary")
 
 
-def _check_tool_result(block: Json, path: str) -> None:
-    _check_id(block, "tool_use_id", path)
+def _check_tool_result(block: Json) -> None:
+    _check_id(block, "tool_use_id")
     content = block.get("content", "")
     if not isinstance(block.get("is_error", False), bool):
-        raise Invalid("is_error", f"{path}.is_error: Input should be a valid boolean")
+        raise Invalid("is_error", "is_error: Input should be a valid boolean")
     if block.get("is_error") and not content:
-        raise Invalid("empty_text", f"{path}: content cannot be empty if `is_error` is true")
+        raise Invalid("empty_text", "content cannot be empty if `is_error` is true")
     if isinstance(content, str):
         return
     if not isinstance(content, list):
-        raise Invalid("content", f"{path}.content: Input should be a valid string or a list of content blocks")
-    _check_result_blocks(content, bool(block.get("is_error")), path)
+        raise Invalid("content", "content: Input should be a valid string or a list of content blocks")
+    _check_result_blocks(content, bool(block.get("is_error")))
 
 
-def _check_result_blocks(content: Sequence[Any], is_error: bool, path: str) -> None:
-    for index, inner in enumerate(content):
-        _check_block(inner, "tool_result", f"{path}.content.{index}")
-        if is_error and inner["type"] != "text":
-            raise Invalid("block_type", f"{path}: all content must be type `text` if `is_error` is true")
+def _check_result_blocks(content: Sequence[Any], is_error: bool) -> None:
+    _check_blocks(content, "tool_result", "content.")
+    if is_error and any(inner["type"] != "text" for inner in content):
+        raise Invalid("block_type", "all content must be type `text` if `is_error` is true")
 
 
-def _check_server_result(block: Json, path: str) -> None:
-    _check_id(block, "tool_use_id", path)
+def _check_server_result(block: Json) -> None:
+    _check_id(block, "tool_use_id")
     if "content" not in block:
-        raise Invalid("content", f"{path}.content: Field required")
+        raise Invalid("content", "content: Field required")
 
 
-def _check_source(block: Json, path: str) -> None:
+def _check_source(block: Json) -> None:
     source = block.get("source")
     if not isinstance(source, dict) or source.get("type") not in ("base64", "url", "file", "text", "content"):
-        raise Invalid("source", f"{path}.source: Field required")
+        raise Invalid("source", "source: Field required")
     if source["type"] == "base64" and not (source.get("data") and source.get("media_type")):
-        raise Invalid("source", f"{path}.source.base64: data and media_type are required")
+        raise Invalid("source", "source.base64: data and media_type are required")
 
 
-def _check_search_result(block: Json, path: str) -> None:
+def _check_search_result(block: Json) -> None:
     for key in ("source", "title"):
-        _string(block, key, path)
-    _check_result_blocks(block.get("content") or (), True, path)
+        _string(block, key)
+    _check_result_blocks(block.get("content") or (), True)
 
 
-def _check_upload(block: Json, path: str) -> None:
-    _string(block, "file_id", path)
+def _check_upload(block: Json) -> None:
+    _string(block, "file_id")
 
 
-def _check_id(block: Json, key: str, path: str) -> None:
-    if not ID_PATTERN.fullmatch(_string(block, key, path)):
-        raise Invalid("tool_use_id", f"{path}.{key}: String should match pattern '^{ID_PATTERN.pattern}$'")
+def _check_id(block: Json, key: str) -> None:
+    if not ID_PATTERN.fullmatch(_string(block, key)):
+        raise Invalid("tool_use_id", f"{key}: String should match pattern '^{ID_PATTERN.pattern}$'")
 
 
-def _string(block: Json, key: str, path: str) -> str:
+def _string(block: Json, key: str) -> str:
     value = block.get(key)
     if not isinstance(value, str):
         problem = "Field required" if key not in block else "Input should be a valid string"
-        raise Invalid("field", f"{path}.{key}: {problem}")
+        raise Invalid("field", f"{key}: {problem}")
     return value
 
 

@@ -1,16 +1,15 @@
 """What a request must be as a whole. The rules and their words are the real API's, as far as they are known."""
 
-from collections.abc import Iterator
 from typing import Any
 
 from tests.fakes.messages_api.blocks import check_fields, check_marker, check_texts
-from tests.fakes.messages_api.prompt import blocks_of
+from tests.fakes.messages_api.prompt import Prompt
 from tests.fakes.messages_api.refusals import Invalid, Json, Refusal
 from tests.fakes.messages_api.settings import Model, Settings
 from tests.fakes.messages_api.tool_checks import check_choice, check_schema, check_tools
 from tests.fakes.messages_api.turns import check_messages
 
-__all__ = ["check_request"]
+__all__ = ["check_markers", "check_request"]
 
 _COUNTED = frozenset(
     {"model", "messages", "cache_control", "output_config", "speed", "system", "thinking", "tool_choice", "tools"}
@@ -43,27 +42,29 @@ def check_request(body: Any, settings: Settings, *, counting: bool) -> Model:
     for name in ("model", "messages") if counting else ("model", "max_tokens", "messages"):
         if name not in body:
             raise Invalid("field", f"{name}: Field required")
-    _check_known(body, _COUNTED if counting else _CREATED)
+    check_fields(body, _COUNTED if counting else _CREATED)
     model = _model(body, settings)
     if not counting:
         _check_limits(body, model)
     _check_options(body)
     thinking = body.get("thinking") or {}
     if body.get("system") is not None:
-        check_texts(body["system"], "system")
+        _check_system(body["system"])
     if body.get("tools") is not None:
         check_tools(body["tools"])
     if body.get("tool_choice") is not None:
         check_choice(body["tool_choice"], body.get("tools") or (), thinking)
     check_messages(body["messages"], thinking, settings, model)
-    _check_markers(body)
+    if body.get("cache_control") is not None:
+        check_marker(body["cache_control"])
     return model
 
 
-def _check_known(body: Json, allowed: frozenset[str]) -> None:
-    unknown = next((name for name in body if name not in allowed), None)
-    if unknown is not None:
-        raise Invalid("unknown_field", f"{unknown}: Extra inputs are not permitted")
+def _check_system(system: Any) -> None:
+    try:
+        check_texts(system)
+    except Invalid as error:
+        raise error.at("system") from error
 
 
 def _model(body: Json, settings: Settings) -> Model:
@@ -106,7 +107,7 @@ def _check_thinking(thinking: Any, max_tokens: int | None) -> None:
     kind = thinking.get("type") if isinstance(thinking, dict) else None
     if kind not in _THINKING:
         raise Invalid("thinking", f"thinking: Input tag '{kind}' does not match any of: {', '.join(_THINKING)}")
-    check_fields(thinking, _THINKING[kind], f"thinking.{kind}")
+    check_fields(thinking, _THINKING[kind], f"thinking.{kind}.")
     if thinking.get("display") not in (None, "summarized", "omitted"):
         raise Invalid("thinking", f"thinking.{kind}.display: Input should be 'summarized' or 'omitted'")
     if kind == "enabled":
@@ -126,7 +127,7 @@ def _check_thinking_budget(budget: Any, max_tokens: int | None) -> None:
 def _check_output(config: Any) -> None:
     if not isinstance(config, dict):
         raise Invalid("output_config", "output_config: Input should be a valid dictionary")
-    check_fields(config, frozenset({"effort", "format"}), "output_config")
+    check_fields(config, frozenset({"effort", "format"}), "output_config.")
     if config.get("effort") not in (None, *_EFFORTS):
         raise Invalid("output_config", f"output_config.effort: Input should be one of {', '.join(_EFFORTS)}")
     form = config.get("format")
@@ -140,7 +141,7 @@ def _check_output(config: Any) -> None:
 def _check_metadata(metadata: Any) -> None:
     if not isinstance(metadata, dict):
         raise Invalid("metadata", "metadata: Input should be a valid dictionary")
-    check_fields(metadata, frozenset({"user_id"}), "metadata")
+    check_fields(metadata, frozenset({"user_id"}), "metadata.")
 
 
 def _check_stops(sequences: Any) -> None:
@@ -153,35 +154,12 @@ def _check_stops(sequences: Any) -> None:
 # --- cache markers -------------------------------------------------------------------------------
 
 
-def _check_markers(body: Json) -> None:
-    """At most four of them, the longer ones first."""
-    markers = list(_markers(body))
-    if body.get("cache_control") is not None:
-        check_marker(body["cache_control"], "cache_control")
-        markers.append(body["cache_control"])
-    if len(markers) > _MAX_MARKERS:
-        said = f"A maximum of {_MAX_MARKERS} blocks with cache_control may be provided. Found {len(markers)}."
+def check_markers(prompt: Prompt) -> None:
+    """At most four places are marked, the longer lives first."""
+    lives = [position.ttl for position in prompt.positions if position.ttl]
+    if len(lives) > _MAX_MARKERS:
+        said = f"A maximum of {_MAX_MARKERS} blocks with cache_control may be provided. Found {len(lives)}."
         raise Invalid("cache_control", said)
-    lives = [marker.get("ttl", "5m") for marker in markers]
     if lives != sorted(lives):  # "1h" sorts before "5m"
         said = "a ttl='1h' cache_control block must not come after a ttl='5m' cache_control block"
         raise Invalid("cache_control", f"{said} (they are read in the order tools, system, messages)")
-
-
-def _markers(body: Json) -> Iterator[Json]:
-    """Every marker of a block, in the order of the prompt."""
-    system = body.get("system") or ()
-    for block in (*(body.get("tools") or ()), *(system if isinstance(system, list) else ())):
-        if block.get("cache_control") is not None:
-            yield block["cache_control"]
-    for message in body["messages"]:
-        for block in blocks_of(message["content"]):
-            for part in (*_inner(block), block):
-                if part.get("cache_control") is not None:
-                    yield part["cache_control"]
-
-
-def _inner(block: Json) -> list[Json]:
-    """The blocks within a tool result."""
-    content = block.get("content")
-    return content if block["type"] == "tool_result" and isinstance(content, list) else []

@@ -4,16 +4,14 @@ A position is a digest of all that comes before it, so equal digests mean equal 
 """
 
 import hashlib
-from functools import lru_cache
 from typing import Any, NamedTuple
-
-import msgspec
 
 from tests.fakes.messages_api.refusals import Json
 from tests.fakes.messages_api.tokens import block_tokens, json_bytes
 
-__all__ = ["Position", "Prompt", "blocks_of", "read_prompt"]
+__all__ = ["Position", "Prompt", "Prompts", "blocks_of"]
 
+MAX_HEADS = 10_000
 _UNCACHEABLE = ("thinking", "redacted_thinking")
 
 
@@ -43,19 +41,6 @@ def blocks_of(content: Any) -> list[Json]:
     return [{"type": "text", "text": content}] if isinstance(content, str) else content
 
 
-def read_prompt(body: Json) -> Prompt:
-    """The positions of a valid request."""
-    head = _head(json_bytes([body.get("tools"), body.get("system")]))
-    state, total, positions = head.state.copy(), head.tokens, list(head.positions)
-    manner = json_bytes([body.get("thinking"), body.get("tool_choice")])
-    for message in body["messages"]:
-        state.update(manner + message["role"].encode())
-        for block in blocks_of(message["content"]):
-            total += _read(state, block)
-            positions.append(Position(state.copy().digest(), total, _ttl(block)))
-    return Prompt(_with_top_marker(body, positions))
-
-
 class _Head(NamedTuple):
     """What comes before the messages. The state is to be copied, never updated."""
 
@@ -64,31 +49,73 @@ class _Head(NamedTuple):
     positions: tuple[Position, ...]
 
 
-@lru_cache(maxsize=4_096)
-def _head(encoded: bytes) -> _Head:
-    """Tools and system prompt, which come with every call again. How the model is to think and to choose tools belongs
-    to the messages: another choice makes their cache useless, not this."""
-    tools, system = msgspec.json.decode(encoded)
+class Prompts:
+    """Reads prompts. Tools and system prompt come with every call again: what they amount to is remembered."""
+
+    def __init__(self) -> None:
+        self._heads: dict[bytes, _Head] = {}
+
+    def read(self, body: Json) -> Prompt:
+        """The positions of a valid request."""
+        head = self._head(body)
+        state, total, positions = head.state.copy(), head.tokens, list(head.positions)
+        manner = json_bytes([body.get("thinking"), body.get("tool_choice")])
+        for message in body["messages"]:
+            state.update(manner + message["role"].encode())
+            for block in blocks_of(message["content"]):
+                total += _read(state, block)
+                positions.append(Position(state.copy().digest(), total, _ttl(block)))
+        return Prompt(_with_top_marker(body, positions))
+
+    def _head(self, body: Json) -> _Head:
+        """How the model is to think and to choose tools belongs to the messages: another choice makes their cache
+        useless, not this."""
+        key = hashlib.blake2b(json_bytes([body.get("tools"), body.get("system")]), digest_size=16).digest()
+        if key not in self._heads:
+            if len(self._heads) >= MAX_HEADS:
+                self._heads.clear()
+            self._heads[key] = _read_head(body)
+        return self._heads[key]
+
+
+def _read_head(body: Json) -> _Head:
     state, total, positions = hashlib.blake2b(digest_size=16), 0, list[Position]()
-    for label, blocks in ((b"tools", tools or []), (b"system", blocks_of(system or []))):
+    for label, blocks in ((b"tools", body.get("tools")), (b"system", blocks_of(body.get("system") or []))):
         state.update(label)
-        for block in blocks:
+        for block in blocks or ():
             total += _read(state, block)
             positions.append(Position(state.copy().digest(), total, _ttl(block)))
     return _Head(state, total, tuple(positions))
 
 
 def _read(state: "hashlib.blake2b", block: Json) -> int:
-    """Add a block, without its marker; gives its tokens."""
+    """Add a block, without its markers; gives its tokens."""
+    bare = _bare(block)
+    state.update(json_bytes(bare))
+    return block_tokens(bare)
+
+
+def _bare(block: Json) -> Json:
+    if _inner(block):
+        block = {**block, "content": [_bare(inner) for inner in block["content"]]}
     if "cache_control" in block:
-        block = {key: value for key, value in block.items() if key != "cache_control"}
-    state.update(json_bytes(block))
-    return block_tokens(block)
+        return {key: value for key, value in block.items() if key != "cache_control"}
+    return block
 
 
 def _ttl(block: Json) -> str | None:
+    """The life of the block's marker, or of one within a tool result."""
     marker = block.get("cache_control")
-    return marker.get("ttl", "5m") if marker else None
+    if marker:
+        life: str = marker.get("ttl", "5m")
+        return life
+    return next(filter(None, map(_ttl, _inner(block))), None)
+
+
+def _inner(block: Json) -> list[Json]:
+    """The blocks within a tool result."""
+    content = block["content"] if block.get("type") == "tool_result" and "content" in block else ()
+    return content if isinstance(content, list) else []
 
 
 def _with_top_marker(body: Json, positions: list[Position]) -> list[Position]:

@@ -42,6 +42,10 @@ class Invalid(Refusal):
         super().__init__(400, message)
         self.rule = rule
 
+    def at(self, path: str) -> "Invalid":
+        """The same error, seen from one step further out."""
+        return Invalid(self.rule, f"{path}.{self.message}")
+
 
 def error_body(kind: str, message: str, request_id: str) -> Json:
     """An error as the API words it."""

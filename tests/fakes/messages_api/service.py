@@ -7,12 +7,12 @@ from collections.abc import Mapping
 
 import msgspec
 
-from tests.fakes.messages_api.checks import check_request
+from tests.fakes.messages_api.checks import check_markers, check_request
 from tests.fakes.messages_api.delivery import Answer, deliver, send_at_once
 from tests.fakes.messages_api.faults import Fault, Refuse, Rules, Slow, retry_header
 from tests.fakes.messages_api.limits import Limits
 from tests.fakes.messages_api.message import Message, finished, frames, whole
-from tests.fakes.messages_api.prompt import Prompt, read_prompt
+from tests.fakes.messages_api.prompt import Prompt, Prompts
 from tests.fakes.messages_api.prompt_cache import PromptCache
 from tests.fakes.messages_api.refusals import Invalid, Json, Refusal, error_body
 from tests.fakes.messages_api.replies import Reply, Script
@@ -51,7 +51,7 @@ class Service:
         self.stats = Stats(self.now, time.time, settings.limit_grace_s)
         self.rules, self.limits = Rules(), Limits(self.now)
         self.waiting = Waiting(self.stats)
-        self._cache = PromptCache(self.now)
+        self._prompts, self._cache = Prompts(), PromptCache(self.now)
         self._numbers = itertools.count(1)
 
     def now(self) -> float:
@@ -124,7 +124,8 @@ class Service:
         body = self._body(call, http)
         self._check_rate(call)
         model = check_request(body, self.settings, counting=False)
-        prompt = read_prompt(body)
+        prompt = self._prompts.read(body)
+        check_markers(prompt)
         request = ParsedRequest(body, prompt.digest)
         call.script, call.digest, call.turn = request.script, request.digest, request.turn
         pace, fault = self._met(call)
@@ -145,7 +146,9 @@ class Service:
         body = self._body(call, http)
         check_request(body, self.settings, counting=True)
         self._met(call)
-        self._send(connection, call, {"input_tokens": read_prompt(body).tokens}, request_id)
+        prompt = self._prompts.read(body)
+        check_markers(prompt)
+        self._send(connection, call, {"input_tokens": prompt.tokens}, request_id)
 
     def _models(self, connection: Connection, call: Call, name: str, request_id: str) -> None:
         self._met(call)

@@ -170,7 +170,8 @@ class Stats:
         call.model = model
         if call.endpoint != MESSAGES:
             return
-        self._models.setdefault(model, ModelCount(outcomes={})).requests += 1
+        if model:
+            self._models.setdefault(model, ModelCount(outcomes={})).requests += 1
         begun, end = self._limited.get(model, (0.0, 0.0))
         now = self._clock()
         if now < end:
@@ -195,6 +196,8 @@ class Stats:
         if call.endpoint != MESSAGES:
             return
         self.outcomes[outcome] += 1
+        if not call.model:
+            return
         model = self._models.setdefault(call.model, ModelCount(outcomes={}))
         model.outcomes[outcome] = model.outcomes.get(outcome, 0) + 1
         if outcome == ANSWERED:

@@ -63,40 +63,45 @@ def _check_tools(tools: Any) -> None:
         raise Invalid("tools", "tools: Input should be a valid list")
     names: set[str] = set()
     for index, tool in enumerate(tools):
-        if not isinstance(tool, dict):
-            raise Invalid("tools", f"tools.{index}: Input should be a valid dictionary")
-        _check_tool(tool, f"tools.{index}.{tool.get('type') or 'custom'}")
+        try:
+            _check_tool(tool)
+        except Invalid as error:
+            raise error.at(f"tools.{index}") from error
         if tool["name"] in names:
             raise Invalid("unique_tools", f"tools: Tool names must be unique, found {tool['name']} twice.")
         names.add(tool["name"])
 
 
-def _check_tool(tool: Json, path: str) -> None:
+def _check_tool(tool: Any) -> None:
+    if not isinstance(tool, dict):
+        raise Invalid("tools", "Input should be a valid dictionary")
     kind = tool.get("type") or "custom"
-    if not isinstance(tool.get("name"), str) or not NAME_PATTERN.fullmatch(tool["name"]):
-        raise Invalid("tool_name", f"{path}.name: String should match pattern '^{NAME_PATTERN.pattern}$'")
-    if tool.get("cache_control") is not None:
-        check_marker(tool["cache_control"], f"{path}.cache_control")
-    if kind == "custom":
-        check_fields(tool, _CUSTOM, path)
-        _check_custom(tool, path)
-    elif not isinstance(kind, str) or not _SERVER_TOOL.fullmatch(kind):
-        raise Invalid("tool_type", f"{path}: Input tag '{kind}' does not match any of the expected tags")
+    if kind != "custom" and not (isinstance(kind, str) and _SERVER_TOOL.fullmatch(kind)):
+        raise Invalid("tool_type", f"type: Input tag '{kind}' does not match any of the expected tags")
+    try:
+        if not isinstance(tool.get("name"), str) or not NAME_PATTERN.fullmatch(tool["name"]):
+            raise Invalid("tool_name", f"name: String should match pattern '^{NAME_PATTERN.pattern}$'")
+        if tool.get("cache_control") is not None:
+            check_marker(tool["cache_control"])
+        if kind == "custom":
+            _check_custom(tool)
+    except Invalid as error:
+        raise error.at(kind) from error
 
 
-def _check_custom(tool: Json, path: str) -> None:
+def _check_custom(tool: Json) -> None:
+    check_fields(tool, _CUSTOM)
     if not isinstance(tool.get("description", ""), str):
-        raise Invalid("tools", f"{path}.description: Input should be a valid string")
+        raise Invalid("tools", "description: Input should be a valid string")
     schema = tool.get("input_schema")
     if not isinstance(schema, dict):
-        raise Invalid("input_schema", f"{path}.input_schema: Field required")
+        raise Invalid("input_schema", "input_schema: Field required")
     if schema.get("type") != "object":
-        raise Invalid("input_schema", f"{path}.input_schema.type: Input should be 'object'")
-    union = next((key for key in _UNIONS if key in schema), None)
-    if union:
+        raise Invalid("input_schema", "input_schema.type: Input should be 'object'")
+    if any(key in schema for key in _UNIONS):
         said = "input_schema does not support oneOf, allOf, or anyOf at the top level"
-        raise Invalid("input_schema", f"{path}.input_schema: {said}")
-    check_schema(schema, f"{path}.input_schema")
+        raise Invalid("input_schema", f"input_schema: {said}")
+    check_schema(schema, "input_schema")
 
 
 def check_schema(schema: Any, path: str) -> None:
@@ -113,7 +118,7 @@ def check_choice(choice: Any, tools: Sequence[Json], thinking: Json) -> None:
     kind = choice.get("type") if isinstance(choice, dict) else None
     if kind not in _CHOICES:
         raise Invalid("tool_choice", "tool_choice: Input tag does not match any of: 'auto', 'any', 'none', 'tool'")
-    check_fields(choice, _CHOICES[kind], "tool_choice")
+    check_fields(choice, _CHOICES[kind], "tool_choice.")
     if kind in ("any", "tool") and not tools:
         raise Invalid("tool_choice", "tool_choice: may only be specified while providing tools")
     if kind == "tool" and choice.get("name") not in {tool["name"] for tool in tools}:

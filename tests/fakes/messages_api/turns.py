@@ -31,8 +31,12 @@ def check_messages(messages: Any, thinking: Json, settings: Settings, model: Mod
         raise Invalid("messages", "messages: at least one message is required")
     if len(messages) > _MAX_MESSAGES:
         raise Invalid("messages", f"messages: at most {_MAX_MESSAGES} messages are allowed, got {len(messages)}")
+    roles = ("user", "assistant", "system") if settings.system_messages else ("user", "assistant")
     for index, message in enumerate(messages):
-        _check_message(message, f"messages.{index}", settings)
+        try:
+            _check_message(message, roles)
+        except Invalid as error:
+            raise error.at(f"messages.{index}") from error
     turns = _turns(messages, settings)
     _check_calls(turns)
     for turn in turns:
@@ -42,16 +46,16 @@ def check_messages(messages: Any, thinking: Json, settings: Settings, model: Mod
     _check_end(turns[-1], model)
 
 
-def _check_message(message: Any, path: str, settings: Settings) -> None:
+def _check_message(message: Any, roles: Sequence[str]) -> None:
     if not isinstance(message, dict):
-        raise Invalid("messages", f"{path}: Input should be a valid dictionary")
-    check_fields(message, _MESSAGE, path)
+        raise Invalid("messages", "Input should be a valid dictionary")
+    check_fields(message, _MESSAGE)
     role = str(message.get("role"))
-    if role not in (("user", "assistant", "system") if settings.system_messages else ("user", "assistant")):
-        raise Invalid("role", f"{path}.role: Input should be 'user' or 'assistant', got '{role}'")
+    if role not in roles:
+        raise Invalid("role", f"role: Input should be 'user' or 'assistant', got '{role}'")
     if "content" not in message:
-        raise Invalid("content", f"{path}.content: Field required")
-    check_content(message["content"], role, path)
+        raise Invalid("content", "content: Field required")
+    check_content(message["content"], role)
 
 
 def _turns(messages: Sequence[Json], settings: Settings) -> list[Turn]:

@@ -210,7 +210,8 @@ class Connection(asyncio.Protocol):
             asyncio.get_running_loop().call_soon(self._take)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        self._task = None
+        if self._task is task:  # the next request may have begun a task of its own
+            self._task = None
         if not task.cancelled() and task.exception() is not None:
             self.abort()
             asyncio.get_running_loop().call_exception_handler(
