@@ -139,10 +139,11 @@ class Provider:
 
     def __init__(self, settings: ClaudeSettings) -> None:
         self.settings = settings.from_environment()
-        self._lock = threading.Lock()  # guards _loop, _thread and _closed
+        self._changed = threading.Condition()  # guards _loop, _thread, _closed and _submitting
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._closed = False
+        self._submitting = 0
         self._tls: ssl.SSLContext | None = None  # this, and what follows, is the loop's alone
         self._clients: list[anthropic.AsyncAnthropic] = []
         self._busy: list[int] = []
@@ -167,10 +168,11 @@ class Provider:
 
     def close(self, timeout_s: float = 3.0) -> None:
         """Give up the calls that are under way and end the thread. A second call only waits for that."""
-        with self._lock:
-            if self._loop is not None and not self._closed:
+        with self._changed:
+            is_first, self._closed = not self._closed, True
+            self._changed.wait_for(lambda: self._submitting == 0, timeout_s)
+            if self._loop is not None and is_first:
                 self._loop.call_soon_threadsafe(self._loop.stop)
-            self._closed = True
             thread = self._thread
         if thread is not None:
             thread.join(timeout_s)
@@ -195,19 +197,26 @@ class Provider:
             future.cancel()
 
     def _submitted(self, work: Coroutine[Any, Any, T]) -> Future[T]:
-        with self._lock:  # `close` stops the loop under it: what is submitted is a task by then, and is cancelled
+        """The work is a task before `close` stops the loop, which then cancels it. The lock is not held while the loop
+        is woken: that is a system call, at which many callers would queue."""
+        with self._changed:
             if self._closed:
                 work.close()
                 raise RuntimeClosed("the runtime is closed")
-            if self._loop is None:
-                self._start()
-            assert self._loop is not None
-            return asyncio.run_coroutine_threadsafe(work, self._loop)
+            loop = self._loop or self._start()
+            self._submitting += 1
+        try:
+            return asyncio.run_coroutine_threadsafe(work, loop)
+        finally:
+            with self._changed:
+                self._submitting -= 1
+                self._changed.notify_all()
 
-    def _start(self) -> None:
+    def _start(self) -> asyncio.AbstractEventLoop:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._serve, args=(self._loop,), name="fleetlog-claude", daemon=True)
         self._thread.start()
+        return self._loop
 
     def _serve(self, loop: asyncio.AbstractEventLoop) -> None:
         asyncio.set_event_loop(loop)

@@ -57,9 +57,9 @@ class Tokens(msgspec.Struct):
 
 
 class Call(msgspec.Struct):
-    """One request. `at` (it had come) and `done_at` (its answer was sent) are in seconds of the wall clock; `outcome`
-    is "answered", the status of an error ("429"), "broken", "garbage", "abandoned" (the client went away), or "" while
-    it is under way. `is_read` None: not known."""
+    """One request. `at` (it had come) and `done_at` (it was answered) are seconds of the wall clock; `outcome` is
+    "answered", the status of an error ("429"), "broken", "garbage", "abandoned" (the client went away), or "" while it
+    is under way. `is_read` None: not known."""
 
     at: float
     endpoint: str
