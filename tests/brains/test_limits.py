@@ -15,6 +15,7 @@ from fleetlog.runtime.brains.gate import GateState
 from fleetlog.runtime.brains.provider import ClaudeSettings
 from fleetlog.runtime.host import Runtime, RuntimeConfig
 from fleetlog.runtime.replies import Results
+from fleetlog.runtime.testing import wait_until
 from tests.fakes.messages_api.faults import Break, Hang, Refuse, Slow
 from tests.fakes.messages_api.replies import Reply, reply, text, tool_use
 from tests.fakes.messages_api.request import ParsedRequest
@@ -224,6 +225,20 @@ def test_a_request_that_is_refused_fails_at_once_and_says_why(api: FakeMessagesA
     assert result.status == "failed"
     assert "the provider refuses the call: 422" in result.error
     assert api.report().requests == 1
+
+
+def test_a_key_that_is_refused_pauses_the_agent_which_goes_on_when_it_is_mended(
+    api: FakeMessagesApi, opened: Opened
+) -> None:
+    runtime = opened()
+    api.refuse(401)
+    fleet_id = runtime.spawn_fleet(fleet_of(1)).fleet_id
+    status = wait_until(runtime, fleet_id, lambda found: found.agents[0].status == "paused")
+    assert "401" in status.agents[0].pause_reason
+    assert api.report().requests == 1
+    api.clear()
+    runtime.resume_agent(status.agents[0].id)
+    assert runtime.collect_results(fleet_id, wait_s=20).status == "complete"
 
 
 # --- waiting holds nothing -----------------------------------------------------------------------

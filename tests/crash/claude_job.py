@@ -17,7 +17,7 @@ from fleetlog.runtime.brains.provider import ClaudeSettings
 from fleetlog.runtime.host import Runtime, RuntimeConfig
 from tests.fakes.messages_api.control import Controls
 
-__all__ = ["Outcome", "outcome_of", "start"]
+__all__ = ["Outcome", "outcome_of", "run_until_paused", "start"]
 
 _DEADLINE_S = 100.0
 
@@ -29,14 +29,24 @@ class Outcome(msgspec.Struct, frozen=True):
     doubts: int
 
 
-def start(directory: Path, spec: FleetSpec, api: Controls) -> ForkServerProcess:
-    """Start the fleet, or go on with it, in a process of its own."""
+def start(directory: Path, spec: FleetSpec, api: Controls, *, until_paused: bool = False) -> ForkServerProcess:
+    """Start the fleet, or go on with it, in a process of its own; until it has ended, or is paused."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
     settings = ClaudeSettings(api_key=api.api_key, base_url=api.url)
-    child = context.Process(target=run, args=(directory, spec, settings))
+    child = context.Process(target=run_until_paused if until_paused else run, args=(directory, spec, settings))
     child.start()
     return child
+
+
+def run_until_paused(directory: Path, spec: FleetSpec, settings: ClaudeSettings) -> None:
+    """In the child: until the fleet is paused and no call is under way."""
+    with Runtime.open(directory, config=RuntimeConfig(claude=settings)) as runtime:
+        fleet_id = runtime.spawn_fleet(spec, idempotency_key="the job").fleet_id
+        after = 0
+        while _is_busy(runtime, fleet_id):
+            entries = runtime.timeline(fleet_id, after=after, wait_s=0.2)
+            after = entries[-1].position if entries else after
 
 
 def run(directory: Path, spec: FleetSpec, settings: ClaudeSettings) -> None:
@@ -49,6 +59,11 @@ def run(directory: Path, spec: FleetSpec, settings: ClaudeSettings) -> None:
         results = {result.name: result.output for result in found.results}
         doubts = sum(entry.what == "step.doubted" for entry in runtime.timeline(fleet_id, limit=100_000))
     (directory / "outcome.json").write_bytes(msgspec.json.encode(Outcome(results, doubts)))
+
+
+def _is_busy(runtime: Runtime, fleet_id: str) -> bool:
+    is_running = runtime.fleet_status(fleet_id).fleet.status == "running"
+    return is_running or any(gate.in_flight for gate in runtime.gates())
 
 
 def outcome_of(child: ForkServerProcess, directory: Path) -> Outcome:

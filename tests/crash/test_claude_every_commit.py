@@ -28,6 +28,7 @@ from tests.fakes.messages_api.replies import Block, Reply, tool_use
 from tests.fakes.messages_api.request import ParsedRequest
 from tests.fakes.messages_api.server import FakeMessagesApi
 
+ROUNDS = 1_000
 APPEND = append_to_ledger("once")
 DONE = {"text": "Exit code 0, says the operator.", "is_error": False}
 CLERK = AgentSpec(
@@ -109,14 +110,16 @@ class Place:
     def work(self, runtime: Runtime, store: DyingStore | None = None) -> Any:
         """Let time pass and tickets be answered until the fleet has ended; gives the clerk's result."""
         fleet_id = self.spawn(runtime)
-        while store is None or not store.is_dead:
+        for _ in range(ROUNDS):
+            if store is not None and store.is_dead:
+                return None
             self._serve(runtime, fleet_id)
             results = runtime.collect_results(fleet_id, wait_s=0.01)
             if results.is_final:
                 assert results.status == "complete", results
                 return results.results[0].output
             self.clock.advance(1)
-        return None
+        raise AssertionError(f"it never ended: {runtime.fleet_status(fleet_id)}")
 
     def _serve(self, runtime: Runtime, fleet_id: str) -> None:
         for ticket in runtime.list_help(fleet_id, "open").requests:
