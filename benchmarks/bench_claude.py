@@ -29,7 +29,7 @@ from tests.fakes.messages_api.stats import ABANDONED
 
 SECTION = "Claude agents"
 HERE = Path(__file__).resolve().parent
-COMPACT_AT_TOKENS = 20_000
+COMPACT_AT_TOKENS = 10_000
 WITHIN_S = 600.0
 
 
