@@ -13,6 +13,7 @@ from fleetlog.runtime.definitions.definition import MAX_BYTES, OUR_TOOLS, AgentD
 from fleetlog.runtime.host import Runtime
 
 NOWHERE = Path("/nonexistent")
+READ_AND_RUN = ("list_files", "read_file", "search_files", "run_command")
 HEAD = "---\nname: helper\ndescription: Helps.\n---\nDo help.\n"
 
 
@@ -50,7 +51,7 @@ def test_the_dialect_with_a_comma_string_is_read() -> None:
 def test_the_dialect_with_a_map_takes_its_name_from_the_file() -> None:
     head = "description: Helps.\nmode: subagent\nmodel: anthropic/claude-opus-5\ntools:\n  write: false\n  bash: true\n"
     found = read(f"---\n{head}---\nDo.\n", "reviewer.md")
-    assert (found.name, found.model, found.tools) == ("reviewer", "claude-opus-5", ("run_command",))
+    assert (found.name, found.model, found.tools) == ("reviewer", "claude-opus-5", READ_AND_RUN)
 
 
 def test_tools_that_are_not_named_are_none_and_an_empty_list_is_empty() -> None:
@@ -88,8 +89,8 @@ def test_what_means_something_to_other_programs_is_passed_over_and_a_typo_is_rep
         ("---\nname: &x a\ndescription: *x\n---\nDo.\n", 3, "aliases"),
         ("---\nname: a\n---\nDo.\n", 2, "'description' is required"),
         ("---\nname: a/b\ndescription: c\n---\nDo.\n", 2, "'name' must be letters"),
-        ("---\nname: [a]\ndescription: c\n---\nDo.\n", 2, "'name' must be text, got list"),
-        ("---\nname: a\ndescription: b\ntools: 3\n---\nDo.\n", 4, "'tools' must be a list"),
+        ("---\nname: [a]\ndescription: c\n---\nDo.\n", 2, "'name' must be text, got a list"),
+        ("---\nname: a\ndescription: b\ntools: [[a]]\n---\nDo.\n", 4, "'tools' must be a list"),
         ("---\nname: a\ndescription: b\n---\n\n  \n", 5, "the body is empty"),
         (b"---\nname: a\ndescription: \xff\n---\nDo.\n", 3, "not UTF-8"),
         (b"---\n" + b"#" * MAX_BYTES, 1, "limit 262144"),
