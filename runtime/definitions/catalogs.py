@@ -1,4 +1,4 @@
-"""The catalogs of a runtime, one for each workspace: read once a minute at most, and when a name is missed."""
+"""The catalogs of a runtime, one for each workspace: read once a minute at most, or when a spec's name is missing."""
 
 import threading
 import time
@@ -22,12 +22,15 @@ class Catalogs:
         self._kept: dict[str, tuple[float, Catalog]] = {}
 
     def find(self, name: str, workspace: str | None) -> AgentDefinition:
-        """The definition of that name for a workspace; raises `NotFound` only when the files, as they are now, have
-        none."""
+        """The definition of that name for a workspace, as it was at most a minute ago; raises `NotFound`."""
+        return self._catalog(workspace, MAX_AGE_S).find(name)
+
+    def check(self, name: str, workspace: str | None) -> None:
+        """Raise `NotFound` when no file, as they are now, defines it."""
         try:
-            return self._catalog(workspace, MAX_AGE_S).find(name)
+            self.find(name, workspace)
         except NotFound:
-            return self._catalog(workspace, 0.0).find(name)
+            self._catalog(workspace, 0.0).find(name)
 
     def _catalog(self, workspace: str | None, max_age_s: float) -> Catalog:
         key = workspace or ""
