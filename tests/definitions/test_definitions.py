@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 from pathlib import Path
 
 import msgspec
@@ -15,6 +16,7 @@ from fleetlog.runtime.aio import AsyncRuntime
 from fleetlog.runtime.definitions.catalog import Catalog
 from fleetlog.runtime.definitions.definition import MAX_BYTES, OUR_TOOLS, AgentDefinition, parsed
 from fleetlog.runtime.host import Runtime
+from fleetlog.runtime.tools.mesh import mesh_definitions
 
 NOWHERE = Path("/nonexistent")
 READ_AND_RUN = ("list_files", "read_file", "search_files", "run_command")
@@ -314,8 +316,28 @@ def test_the_bundled_definitions_are_whole() -> None:
     for name, definition in catalog.definitions.items():
         assert Path(definition.path).stem == name
         assert set(definition.tools or ()) <= OUR_TOOLS
-        assert 1_000 < len(definition.prompt) < 6_000, name
+        assert 30 <= len(definition.prompt.splitlines()) <= 80, name
+        assert 1_500 < len(definition.prompt) < 8_000, name
         assert definition.skills
+
+
+def test_a_bundled_definition_speaks_only_of_tools_its_agent_has() -> None:
+    mesh = {tool["name"] for tool in mesh_definitions(None)}
+    for name, definition in Catalog.load(None, NOWHERE).definitions.items():
+        named = set(re.findall(r"`([a-z]+_[a-z_]+)`", definition.prompt)) & (OUR_TOOLS | mesh)
+        named |= set(re.findall(r"\b(?:send_message|ask_peer|submit_result)\b", definition.prompt))
+        assert named, name
+        assert named <= {*(definition.tools or ()), *mesh}, name
+
+
+def test_the_bundled_set_has_the_agents_people_ask_for() -> None:
+    assert set(Catalog.load(None, NOWHERE).definitions) >= {
+        *("codebase-explorer", "risk-finder", "refactor-planner", "frontend-developer", "backend-developer"),
+        *("security-auditor", "code-reviewer", "test-triager", "debugger", "deep-researcher", "research-lead"),
+        *("fact-checker", "synthesizer", "migrator", "test-writer", "verifier", "database-responder"),
+        *("network-responder", "auth-responder", "incident-commander", "technical-writer", "performance-engineer"),
+        *("api-designer", "data-analyst"),
+    }
 
 
 def test_the_page_about_definitions_lists_the_bundled_ones() -> None:
