@@ -21,9 +21,12 @@ class Scale(msgspec.Struct, frozen=True):
     log_events: int = 50_000
     calls: int = 300
     fleets: int = 1_000
+    turns: int = 200
+    claude_agents: int = 1_000
+    steps: int = 3_000
 
 
-QUICK = Scale(2_000, 1, 2_000, 200, 3_000, 5_000, 50, 50)
+QUICK = Scale(2_000, 1, 2_000, 200, 3_000, 5_000, 50, 50, 20, 20, 200)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -179,6 +179,8 @@ class AgentActor(AggregateHost[Agent]):
         if agent.has_ended:
             self._announce_end(agent)
             self._decline_questions(agent)
+            if self._run is None:
+                self.engine.agent_ended(agent.fleet_id, agent.id)
         self._arm_tickets(agent)
         if not agent.can_run:
             self.engine.timers.disarm(self._timer_key)

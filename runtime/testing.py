@@ -18,11 +18,18 @@ __all__ = ["DyingStore", "folded", "state_of", "wait_until"]
 
 
 class DyingStore:
-    """A store as a process sees it that dies with its `appends`-th append: that one is written, or not
-    (`written`), but never answered, and nothing can be read or written any more."""
+    """A store as a process sees it that dies with its `appends`-th append (of those that are `counted`, or of all):
+    that one is written, or not (`written`), but never answered, and nothing can be read or written any more."""
 
-    def __init__(self, store: EventStore, appends: int, *, written: bool) -> None:
-        self._store, self._left, self._written = store, appends, written
+    def __init__(
+        self,
+        store: EventStore,
+        appends: int,
+        *,
+        written: bool,
+        counted: Callable[[Sequence[NewEvent]], bool] = lambda _: True,
+    ) -> None:
+        self._store, self._left, self._written, self._counted = store, appends, written, counted
         self.appends = 0
         self.is_dead = False
 
@@ -30,8 +37,9 @@ class DyingStore:
         """See `EventStore`."""
         self._check()
         self.appends += 1
-        self._left -= 1
-        if self._left == 0:
+        is_counted = self._counted(events)
+        self._left -= is_counted
+        if is_counted and self._left == 0:
             if self._written:
                 self._store.append(events)
             self.is_dead = True

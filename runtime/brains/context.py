@@ -98,7 +98,8 @@ class Context(AsksPeople):
     @property
     def results(self) -> Mapping[str, Any]:
         """The outputs of the agents named in `depends_on`; a list for a name with `each`."""
-        return self._run.link.results(self._start.spec.depends_on)
+        names = self._start.spec.depends_on
+        return self._run.link.results(names) if names else {}
 
     # --- steps -------------------------------------------------------------------------------
 

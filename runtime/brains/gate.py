@@ -64,6 +64,13 @@ class Gates:
                 gate = self._gates[stream_id] = Gate(model, record, self._clock, self._timers, self._limit)
             return gate
 
+    def forget(self, fleet_id: str, agent_id: str) -> None:
+        """The agent has ended: it waits nowhere any more, and a place that it was given is another's."""
+        with self._lock:
+            gates = list(self._gates.values())
+        for gate in gates:
+            gate.forget(fleet_id, agent_id)
+
     def states(self) -> list[GateState]:
         """Every gate that was used since the start."""
         with self._lock:
@@ -122,6 +129,15 @@ class Gate:
             began = self._in_flight.pop(agent_id, self._closings)
             if began == self._closings or retry_after_s is not None:
                 self._close(status, reason, retry_after_s, is_news=began == self._closings)
+
+    def forget(self, fleet_id: str, agent_id: str) -> None:
+        """The agent will not come."""
+        with self._lock:
+            agents = self._waiting.get(fleet_id, OrderedDict())
+            if agents.pop(agent_id, None) is not None and not agents:
+                del self._waiting[fleet_id]
+            woken = self._grant() if self._granted.pop(agent_id, None) is not None else []
+        _call(woken)
 
     def state(self) -> GateState:
         """What it is like now."""

@@ -8,10 +8,11 @@ say whether the call can have cost anything. `anthropic` is imported here alone,
 import asyncio
 import contextlib
 import email.utils
+import math
 import os
 import threading
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import CancelledError, Future
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -23,6 +24,8 @@ from fleetlog.runtime.brains.paid_step import Uncharged
 from fleetlog.runtime.brains.reply_stream import BrokenStream, ReplyStream
 
 if TYPE_CHECKING:
+    import ssl
+
     import anthropic
 
 __all__ = [
@@ -35,6 +38,7 @@ __all__ = [
     "TooLong",
     "Transient",
     "Unanswered",
+    "retry_after_s",
     "usage_of",
 ]
 
@@ -42,6 +46,9 @@ T = TypeVar("T")
 
 DEFAULT_MODEL = "claude-sonnet-5-5"
 DEFAULT_URL = "https://api.anthropic.com"
+CALLS_A_CLIENT = 8
+"""The pool of a client looks at each of its connections whenever a call begins or ends, and asks the system about those
+that are idle: with one pool for all, that took more time than anything else."""
 _POLL_S = 0.1
 _LIMIT_TYPES = ("rate_limit_error", "overloaded_error")
 
@@ -132,11 +139,14 @@ class Provider:
 
     def __init__(self, settings: ClaudeSettings) -> None:
         self.settings = settings.from_environment()
-        self._lock = threading.Lock()  # guards all below
+        self._changed = threading.Condition()  # guards _loop, _thread, _closed and _submitting
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
-        self._client: anthropic.AsyncAnthropic | None = None
         self._closed = False
+        self._submitting = 0
+        self._tls: ssl.SSLContext | None = None  # this, and what follows, is the loop's alone
+        self._clients: list[anthropic.AsyncAnthropic] = []
+        self._busy: list[int] = []
 
     @property
     def account(self) -> str:
@@ -146,7 +156,8 @@ class Provider:
     def call(self, request: Mapping[str, Any], run: Stoppable, on_text: Callable[[str], None]) -> ModelReply:
         """Make the call; `on_text` gets pieces of the reply as they come, on the loop's thread. Ends within a moment
         when the run is told to stop (raising what its `check` raises)."""
-        return self._wait(self._stream(dict(request), on_text), run)
+        body = msgspec.json.encode({**request, "stream": True})
+        return self._wait(self._stream(body, on_text), run)
 
     def count_tokens(self, request: Mapping[str, Any], run: Stoppable) -> int:
         """The prompt's tokens, counted by the provider (which charges nothing for it)."""
@@ -156,23 +167,20 @@ class Provider:
         return self._wait(self._count(counted), run)
 
     def close(self, timeout_s: float = 3.0) -> None:
-        """Give up the calls that are under way and end the thread."""
-        with self._lock:
-            self._closed = True
-            loop, thread = self._loop, self._thread
-        if loop is not None and thread is not None:
-            loop.call_soon_threadsafe(loop.stop)
+        """Give up the calls that are under way and end the thread. A second call only waits for that."""
+        with self._changed:
+            is_first, self._closed = not self._closed, True
+            self._changed.wait_for(lambda: self._submitting == 0, timeout_s)
+            if self._loop is not None and is_first:
+                self._loop.call_soon_threadsafe(self._loop.stop)
+            thread = self._thread
+        if thread is not None:
             thread.join(timeout_s)
 
     # --- the worker's side -------------------------------------------------------------------
 
     def _wait(self, work: Coroutine[Any, Any, T], run: Stoppable) -> T:
-        try:
-            loop = self._started()
-        except BaseException:
-            work.close()
-            raise
-        future: Future[T] = asyncio.run_coroutine_threadsafe(work, loop)
+        future = self._submitted(work)
         try:
             while True:
                 with contextlib.suppress(TimeoutError):
@@ -188,17 +196,27 @@ class Provider:
         finally:
             future.cancel()
 
-    def _started(self) -> asyncio.AbstractEventLoop:
-        with self._lock:
+    def _submitted(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        """The work is a task before `close` stops the loop, which then cancels it. The lock is not held while the loop
+        is woken: that is a system call, at which many callers would queue."""
+        with self._changed:
             if self._closed:
+                work.close()
                 raise RuntimeClosed("the runtime is closed")
-            if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                self._thread = threading.Thread(
-                    target=self._serve, args=(self._loop,), name="fleetlog-claude", daemon=True
-                )
-                self._thread.start()
-            return self._loop
+            loop = self._loop or self._start()
+            self._submitting += 1
+        try:
+            return asyncio.run_coroutine_threadsafe(work, loop)
+        finally:
+            with self._changed:
+                self._submitting -= 1
+                self._changed.notify_all()
+
+    def _start(self) -> asyncio.AbstractEventLoop:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._serve, args=(self._loop,), name="fleetlog-claude", daemon=True)
+        self._thread.start()
+        return self._loop
 
     def _serve(self, loop: asyncio.AbstractEventLoop) -> None:
         asyncio.set_event_loop(loop)
@@ -208,42 +226,67 @@ class Provider:
             for task in tasks:
                 task.cancel()
             loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
-            if self._client is not None:
-                loop.run_until_complete(self._client.close())
+            for client in self._clients:
+                loop.run_until_complete(client.close())
             loop.run_until_complete(loop.shutdown_asyncgens())
         finally:
             loop.close()
 
     # --- on the loop -------------------------------------------------------------------------
 
-    def _connected(self) -> "anthropic.AsyncAnthropic":
-        if self._client is None:
-            import anthropic
-
-            settings = self.settings
-            if not settings.api_key:
-                raise Refused(401, NO_KEY)
-            timeout = anthropic.Timeout(settings.idle_timeout_s, connect=settings.connect_timeout_s)
-            self._client = anthropic.AsyncAnthropic(
-                api_key=settings.api_key, base_url=settings.base_url, timeout=timeout, max_retries=0
-            )
-        return self._client
-
-    async def _stream(self, request: dict[str, Any], on_text: Callable[[str], None]) -> ModelReply:
-        stream = ReplyStream()
+    @contextlib.contextmanager
+    def _client(self) -> "Iterator[anthropic.AsyncAnthropic]":
+        """The first client with a place: what is called seldom is called over the same few connections."""
+        place = next((place for place, busy in enumerate(self._busy) if busy < CALLS_A_CLIENT), len(self._busy))
+        if place == len(self._busy):
+            self._clients.append(self._connected())
+            self._busy.append(0)
+        self._busy[place] += 1
         try:
-            messages = self._connected().messages.with_streaming_response
-            async with messages.create(**request, stream=True) as response:
-                async for line in response.iter_lines():
-                    if piece := stream.feed(line):
-                        on_text(piece)
-                return _reply(stream.message(), response.headers.get("request-id", ""))
+            yield self._clients[place]
+        finally:
+            self._busy[place] -= 1
+
+    def _connected(self) -> "anthropic.AsyncAnthropic":
+        import anthropic
+        import httpx2
+
+        settings = self.settings
+        if not settings.api_key:
+            raise Refused(401, NO_KEY)
+        self._tls = self._tls or httpx2.create_ssl_context()
+        return anthropic.AsyncAnthropic(
+            api_key=settings.api_key,
+            base_url=settings.base_url,
+            timeout=anthropic.Timeout(settings.idle_timeout_s, connect=settings.connect_timeout_s),
+            max_retries=0,
+            http_client=anthropic.DefaultAsyncHttpxClient(verify=self._tls),
+        )
+
+    async def _stream(self, body: bytes, on_text: Callable[[str], None]) -> ModelReply:
+        """The request is sent as it is: `messages.create` would copy all of it, part by part, to encode it, which for a
+        long conversation holds up every other call of the loop (see docs/benchmarks.md)."""
+        reply = ReplyStream()
+        try:
+            with self._client() as client:
+                from anthropic import AsyncStream  # it is imported by now, if there is a key
+                from anthropic.types import Message
+
+                sent = client.post(
+                    "/v1/messages", cast_to=Message, content=body, stream=True, stream_cls=AsyncStream[Any]
+                )
+                async with await sent as stream:
+                    async for line in stream.response.aiter_lines():
+                        if piece := reply.feed(line):
+                            on_text(piece)
+                    return _reply(reply.message(), stream.response.headers.get("request-id", ""))
         except Exception as error:
             raise _translated(error) from error
 
     async def _count(self, request: dict[str, Any]) -> int:
         try:
-            counted = await self._connected().messages.count_tokens(**request)
+            with self._client() as client:
+                counted = await client.messages.count_tokens(**request)
         except Exception as error:
             raise _translated(error) from error
         return counted.input_tokens
@@ -304,7 +347,7 @@ def _translated(error: Exception) -> Exception:
 def _refusal(error: "anthropic.APIStatusError") -> Exception:
     status, said = error.status_code, _said(error)
     if status in (429, 529):
-        return Limited(status, said, _retry_after_s(error.response.headers))
+        return Limited(status, said, retry_after_s(error.response.headers))
     if status in (408, 409) or status >= 500:
         return Transient(f"{status}: {said}")
     if status == 413 or (status == 400 and "too long" in said):
@@ -319,11 +362,12 @@ def _said(error: Exception) -> str:
     return (str(error) or type(error).__name__)[:1_000]
 
 
-def _retry_after_s(headers: Mapping[str, str]) -> float | None:
+def retry_after_s(headers: Mapping[str, str]) -> float | None:
     """Seconds from `retry-after-ms` or `retry-after` (seconds, or an HTTP date)."""
     for name, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         with contextlib.suppress(KeyError, ValueError):
-            return max(0.0, float(headers[name]) * scale)
+            if math.isfinite(seconds := float(headers[name]) * scale):
+                return max(0.0, seconds)
     with contextlib.suppress(KeyError, ValueError, TypeError):
         return max(0.0, email.utils.parsedate_to_datetime(headers["retry-after"]).timestamp() - time.time())
     return None

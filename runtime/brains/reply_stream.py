@@ -38,7 +38,7 @@ class ReplyStream:
         try:
             event = msgspec.json.decode(line[5:])
             return self._take(event)
-        except (msgspec.DecodeError, KeyError, TypeError, AttributeError) as error:
+        except (msgspec.DecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
             raise BrokenStream(f"the stream cannot be read: {type(error).__name__}: {error}") from error
 
     def message(self) -> dict[str, Any]:

@@ -150,6 +150,22 @@ def test_a_place_that_nobody_comes_for_goes_to_the_next(station: Station) -> Non
     assert station.take_called() == ["next"]
 
 
+def test_an_agent_that_has_ended_holds_nobody_up(station: Station) -> None:
+    for n in range(8):
+        station.enter(f"running{n}")
+    for agent in ("ended", "granted", "last"):
+        station.enter(agent)
+    station.gates.forget("f", "ended")
+    station.gate().leave("running0", succeeded=True)
+    assert station.take_called() == ["granted"]
+    station.gates.forget("f", "granted")
+    assert station.take_called() == ["last"]
+    station.gates.forget("f", "never was here")
+    station.gates.forget("other fleet", "last")
+    assert station.enter("last")
+    assert station.gate().state().waiting == 0
+
+
 def test_how_long_it_is_closed_holds_after_a_restart(store: EventStore) -> None:
     before = Station(store)
     before.enter("a")

@@ -6,16 +6,14 @@ import signal
 import subprocess
 import sys
 import textwrap
-from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from fleetlog.domain import events as e
 from fleetlog.domain.agent import Agent
-from fleetlog.runtime import audit, codec
 from fleetlog.runtime.store import open_store
 from fleetlog.runtime.testing import folded
+from tests.crash.logs import check_log
 
 KILLS = 30
 
@@ -119,33 +117,6 @@ def recorded_steps(directory: Path) -> set[str]:
 
 def made_steps(directory: Path) -> list[str]:
     return (directory.parent / f"{directory.name}.made").read_text().splitlines()
-
-
-def check_log(directory: Path) -> None:
-    """No gap, every chain whole, every step recorded once, every message handled at most once."""
-    with open_store(directory / "log.db") as store:
-        verdict = audit.verify(store)
-        assert verdict.findings == ()
-        once: Counter[tuple[str, str, object]] = Counter()
-        with store.subscribe() as log:
-            while batch := log.next_batch(1000, 0):
-                for stored in batch:
-                    fact = codec.decode(stored.topic, stored.state).body.event
-                    once.update(handled(str(stored.originator_id), fact))
-    assert {what: count for what, count in once.items() if count > 1} == {}
-
-
-def handled(stream_id: str, fact: e.Event) -> list[tuple[str, str, object]]:
-    """What may happen only once, if this event says that it happened."""
-    match fact:
-        case e.StepCompleted() | e.MessageSent():
-            return [(stream_id, "step", fact.index)]
-        case e.MessageSeen():
-            return [(stream_id, "seen", fact.message_id)]
-        case e.MessageDelivered():
-            return [(stream_id, "delivered", fact.message.id)]
-        case _:
-            return []
 
 
 @pytest.mark.slow

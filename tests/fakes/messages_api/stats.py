@@ -57,11 +57,13 @@ class Tokens(msgspec.Struct):
 
 
 class Call(msgspec.Struct):
-    """One request. `at` is in seconds of the wall clock; `outcome` is "answered", the status of an error ("429"),
-    "broken", "garbage", "abandoned" (the client went away), or "" while it is under way. `is_read` None: not known."""
+    """One request. `at` (it had come) and `done_at` (it was answered) are seconds of the wall clock; `outcome` is
+    "answered", the status of an error ("429"), "broken", "garbage", "abandoned" (the client went away), or "" while it
+    is under way. `is_read` None: not known."""
 
     at: float
     endpoint: str
+    done_at: float = 0.0
     model: str = ""
     script: str = ""
     digest: str = ""
@@ -190,7 +192,7 @@ class Stats:
     def end(self, call: Call, outcome: str, tokens: Tokens | None = None) -> None:
         """The request has its outcome; `tokens` are what its reply costs, or may cost when it did not end."""
         self.in_flight -= 1
-        call.outcome, call.tokens = outcome, tokens
+        call.outcome, call.tokens, call.done_at = outcome, tokens, self._wall()
         if call.endpoint != MESSAGES:
             return
         self.outcomes[outcome] += 1
