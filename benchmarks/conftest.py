@@ -26,7 +26,7 @@ class Scale(msgspec.Struct, frozen=True):
     steps: int = 3_000
 
 
-QUICK = Scale(2_000, 1, 2_000, 200, 3_000, 5_000, 50, 50, 20, 20, 200)
+QUICK = Scale(2_000, 1, 2_000, 200, 3_000, 5_000, 50, 50, 20, 20, 400)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

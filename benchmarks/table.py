@@ -111,7 +111,7 @@ def run_pass(
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--benchmark-quiet", *files]
     command += [f"--benchmark-json={result}", f"--basetemp={scratch / name}"]
     command += ["--quick"] if arguments.quick else []
-    command += ["-k", arguments.only] if arguments.only else []
+    command += ["-k", arguments.only, "-W", "ignore:Not saving anything"] if arguments.only else []
     done = subprocess.run(command, cwd=HERE.parent, capture_output=True, text=True, check=False)
     if done.returncode == _NOTHING_FITS and arguments.only:
         return {"benchmarks": []}, 0
@@ -200,7 +200,7 @@ def markdown(table: Sequence[Row], facts: str) -> str:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Run the benchmarks and print one table.")
-    parser.add_argument("--quick", action="store_true", help="one small pass, under 30 seconds: does it run?")
+    parser.add_argument("--quick", action="store_true", help="one small pass, about a minute: does it run?")
     parser.add_argument("--markdown", metavar="FILE", help="write the table to FILE as well")
     parser.add_argument("--passes", type=int, default=3, metavar="N", help="at most so many, while time is left")
     parser.add_argument("--only", metavar="TEXT", help="the benchmarks whose name fits, as pytest's -k")

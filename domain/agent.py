@@ -14,10 +14,12 @@ from fleetlog.domain.agent_state import StepRecord, matches
 from fleetlog.domain.errors import NotAllowed, NotFound
 from fleetlog.domain.values import AGENT_ENDED, OPERATOR, AgentSpec, Message, Now, stamp_of
 
-__all__ = ["Agent", "StepRecord", "backoff_s", "matches"]
+__all__ = ["COMPACTION", "Agent", "StepRecord", "backoff_s", "matches"]
 
 _DEAF = AGENT_ENDED - {"complete"}
 BACKOFF_BASE_S = 1.0
+COMPACTION = "compact"
+"""The name of the step in which a conversation's beginning is replaced by its summary."""
 BACKOFF_MAX_S = 300.0
 MAX_ABANDONED_WAITS = 3
 
@@ -84,6 +86,8 @@ class Agent(AgentSpending):
                 return self._abandon_wait(command)
             case c.ResolveDoubt():
                 return self._resolve_doubt(command)
+            case c.UndoCompaction():
+                return self._undo_compaction(command)
             case c.ExpireWait():
                 return self._expire_wait(now)
             case c.CancelAgent():
@@ -215,6 +219,16 @@ class Agent(AgentSpending):
         if self.wait is None or not self.wait.doubt or not self.can_run:
             raise NotAllowed(f"Agent {self.id} does not wait for a decision about a step in doubt")
         return [e.StepDoubtResolved(self.wait.index, command.outcome, command.value, command.by)]
+
+    def _undo_compaction(self, command: c.UndoCompaction) -> list[e.AgentEvent]:
+        if not self.can_run:
+            raise NotAllowed(f"Agent {self.id} is {self.status}: its conversation does not go on")
+        step = self.steps[command.index] if 0 <= command.index < len(self.steps) else None
+        if step is None or step.name != COMPACTION:
+            raise NotFound(f"Step {command.index} of agent {self.id} is no compaction")
+        if step.state != "completed":
+            raise NotAllowed(f"The compaction at step {command.index} of agent {self.id} is undone already")
+        return [e.CompactionUndone(command.index, command.by)]
 
     def _report_progress(self, command: c.ReportProgress) -> list[e.AgentEvent]:
         if not self.can_run:

@@ -28,8 +28,8 @@ __all__ = ["AgentState", "StepRecord", "help_name", "matches"]
 
 
 class StepRecord(msgspec.Struct, frozen=True, gc=False):
-    """What is recorded of one step. `state` is started, completed, failed, doubted, rejected or
-    abandoned (a wait that could never end)."""
+    """What is recorded of one step. `state` is started, completed, failed, doubted, rejected,
+    abandoned (a wait that could never end) or undone (a compaction)."""
 
     name: str
     effect: Effect
@@ -223,6 +223,9 @@ class AgentState:
                 self._record(event.index, failed)
             case e.StepDoubted():
                 self._record(event.index, StepRecord(event.name, "effectful", "doubted"))
+            case e.CompactionUndone():
+                if event.index < len(self.steps):
+                    self.steps[event.index] = msgspec.structs.replace(self.steps[event.index], state="undone")
             case e.StepDoubtResolved():
                 self._evolve_doubt_resolved(event)
             case e.WaitTimedOut():

@@ -66,6 +66,7 @@ __all__ = [
     "SubmitResult",
     "SuspendInDoubt",
     "TakeMessage",
+    "UndoCompaction",
 ]
 
 
@@ -119,6 +120,13 @@ class ResolveDoubt(Command, frozen=True):
     outcome: str
     by: str
     value: Stored = Stored()
+
+
+class UndoCompaction(Command, frozen=True):
+    """Have the conversation go on as if the compaction at step `index` had not been made."""
+
+    index: int
+    by: str
 
 
 class CancelAgent(Command, frozen=True):
@@ -303,6 +311,7 @@ AgentCommand = (
     | AgeTickets
     | AbandonWait
     | ResolveDoubt
+    | UndoCompaction
     | CancelAgent
     | StopAgent
     | ExpireWait

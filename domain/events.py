@@ -164,6 +164,13 @@ class StepDoubtResolved(Fact, frozen=True, tag="step.doubt_resolved"):
     by: str = ""
 
 
+class CompactionUndone(Fact, frozen=True, tag="step.compaction_undone"):
+    """The conversation is what it would be without the compaction at step `index`."""
+
+    index: int
+    by: str = ""
+
+
 class WaitTimedOut(Fact, frozen=True, tag="step.wait_timed_out"):
     index: int
     name: str
@@ -451,6 +458,7 @@ AgentEvent = (
     | StepFailed
     | StepDoubted
     | StepDoubtResolved
+    | CompactionUndone
     | WaitTimedOut
     | CallStarted
     | CallReleased

@@ -180,7 +180,7 @@ class AgentActor(AggregateHost[Agent]):
             self._announce_end(agent)
             self._decline_questions(agent)
             if self._run is None:
-                self.engine.agent_ended(agent.fleet_id, agent.id)
+                self.engine.agent_stopped(agent.fleet_id, agent.id)
         self._arm_tickets(agent)
         if not agent.can_run:
             self.engine.timers.disarm(self._timer_key)
@@ -200,6 +200,7 @@ class AgentActor(AggregateHost[Agent]):
                 self.post(Request(c.BeginRun(), by=self.stream_id))
             return
         if agent.pause is not None or self._is_held(agent):
+            self.engine.agent_stopped(agent.fleet_id, agent.id)
             self._arm_wait_only(agent)
             return
         if agent.is_due(self.engine.clock.now()):

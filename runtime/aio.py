@@ -94,6 +94,7 @@ class AsyncRuntime:
     cancel_agent = _awaitable(Runtime.cancel_agent)
     submit_result = _awaitable(Runtime.submit_result)
     resolve_doubt = _awaitable(Runtime.resolve_doubt)
+    undo_compaction = _awaitable(Runtime.undo_compaction)
     send_message = _awaitable(Runtime.send_message)
     alert = _awaitable(Runtime.alert)
     inbox = _awaitable(Runtime.inbox)

@@ -127,7 +127,7 @@ class Assembly:
             brains=Brains(brains, {"claude": claude.brain}),
             results=self._outputs,
             fleet_ended=claude.fleet_ended,
-            agent_ended=gates.forget,
+            agent_stopped=gates.forget,
             jitter=random.random,
             idle_after_s=config.idle_after_s,
             linger_s=config.linger_s,

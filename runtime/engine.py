@@ -131,8 +131,9 @@ class Engine:
     """(fleet id, names) -> the outputs of those agents (each name of an `each` group: a list)."""
     fleet_ended: Callable[[str], None]
     """Told, perhaps more than once, that nothing of a fleet runs any more."""
-    agent_ended: Callable[[str, str], None]
-    """(fleet id, agent id): told, perhaps more than once, that the agent has ended and has no run any more."""
+    agent_stopped: Callable[[str, str], None]
+    """(fleet id, agent id): told, perhaps more than once, that the agent has no run and gets none for now: it has
+    ended, or it is paused."""
     jitter: Callable[[], float]
     idle_after_s: float = 300.0
     linger_s: float = 0.3

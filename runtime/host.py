@@ -216,6 +216,14 @@ class Runtime(Tickets):
         command = c.ResolveDoubt(outcome, checks.identifier("by", by), self._stored("value", value))
         return self._change_agent("resolve_doubt", agent_id, command, idempotency_key)
 
+    def undo_compaction(
+        self, agent_id: str, step: int, *, by: str = OPERATOR, idempotency_key: str | None = None
+    ) -> FleetReply:
+        """Have a Claude agent's conversation be what it was without the compaction at this step: nothing of what it
+        replaced is lost. It holds from the agent's next run (after a wait, a pause or a restart)."""
+        command = c.UndoCompaction(checks.integer("step", step, at_least=0), checks.identifier("by", by))
+        return self._change_agent("undo_compaction", agent_id, command, idempotency_key)
+
     # --- messages ----------------------------------------------------------------------------
 
     def send_message(

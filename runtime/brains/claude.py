@@ -7,6 +7,7 @@ anywhere and called again, it goes on at the very place, and nothing that was pa
 
 import contextlib
 import json
+import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -37,6 +38,8 @@ from fleetlog.runtime.brains.toolbelt import Surroundings, Toolbelt
 from fleetlog.runtime.tools.tool import Tool, ToolOutput
 
 __all__ = ["ClaudeBrain", "Words"]
+
+logger = logging.getLogger("fleetlog.claude")
 
 MAX_CUT_REPLIES = 4
 MAX_SHORTENINGS = 5
@@ -282,6 +285,9 @@ class _Session:
             output = tool.call(self._ctx.tool_run, call.input)
         except FleetlogError as error:
             return {"text": str(error), "is_error": True}
+        except Exception as error:
+            logger.exception("action=tool_failed agent=%s tool=%s", self._ctx.agent_id, call.name)
+            return {"text": f"The tool failed: {type(error).__name__}: {error}", "is_error": True}
         return self._kept(output)
 
     def _kept(self, output: ToolOutput) -> dict[str, Any]:

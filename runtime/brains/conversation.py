@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from fleetlog.domain.agent import StepRecord
+from fleetlog.domain.agent import COMPACTION, StepRecord
 from fleetlog.domain.tickets import Approval
 from fleetlog.domain.values import Message, agent_name_of
 from fleetlog.runtime.brains import compaction
@@ -30,7 +30,7 @@ __all__ = [
     "tool_step",
 ]
 
-BRIEFING, MODEL_CALL, COMPACT, NUDGE = "briefing", "model call", "compact", "nudge"
+BRIEFING, MODEL_CALL, COMPACT, NUDGE = "briefing", "model call", COMPACTION, "nudge"
 ANSWER = "answer from"
 TICKETS = ("request_help ", "request_approval ")
 
@@ -143,7 +143,8 @@ class Conversation:
         elif name == MODEL_CALL:
             self._reply(value)
         elif name == COMPACT:
-            self._compact(value)
+            if record.state == "completed":
+                self._compact(value)
         elif name == NUDGE:
             self.guard.nudged(value["kind"])
             self.was_reminded = self.was_reminded or value["kind"] == "questions"

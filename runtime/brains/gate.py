@@ -65,7 +65,7 @@ class Gates:
             return gate
 
     def forget(self, fleet_id: str, agent_id: str) -> None:
-        """The agent has ended: it waits nowhere any more, and a place that it was given is another's."""
+        """The agent has ended or is paused: it waits nowhere any more, and a place that it was given is another's."""
         with self._lock:
             gates = list(self._gates.values())
         for gate in gates:

@@ -218,6 +218,15 @@ def test_an_attempt_whose_calls_fail_too_often_fails_and_says_why(api: FakeMessa
     assert api.report().requests == 2
 
 
+def test_a_request_that_is_refused_fails_at_once_and_says_why(api: FakeMessagesApi, opened: Opened) -> None:
+    runtime = opened()
+    api.refuse(422)
+    (result,) = run(runtime, fleet_of(1)).results
+    assert result.status == "failed"
+    assert "the provider refuses the call: 422" in result.error
+    assert api.report().requests == 1
+
+
 def test_a_key_that_is_refused_pauses_the_agent_which_goes_on_when_it_is_mended(
     api: FakeMessagesApi, opened: Opened
 ) -> None:
@@ -273,6 +282,22 @@ def test_who_is_cancelled_at_the_gate_ends_at_once_and_holds_nobody_up(api: Fake
     began = time.monotonic()
     assert_all_delivered(runtime, run(runtime, fleet_of(5)))
     assert time.monotonic() - began < 10  # a place given to one of those that are gone would be kept for 30 s
+
+
+def test_who_is_paused_at_the_gate_holds_nobody_up_and_goes_on_when_resumed(
+    api: FakeMessagesApi, opened: Opened
+) -> None:
+    runtime = opened()
+    api.refuse(429, 1.0)
+    paused = runtime.spawn_fleet(fleet_of(30)).fleet_id
+    assert is_reached(lambda: bool(api.report().outcomes) and gate_of(runtime).waiting == 30)
+    runtime.pause_fleet(paused)
+    api.clear()
+    began = time.monotonic()
+    assert_all_delivered(runtime, run(runtime, fleet_of(5)))
+    assert time.monotonic() - began < 10
+    runtime.resume_fleet(paused)
+    assert_all_delivered(runtime, ended(runtime, paused))
 
 
 def test_who_is_cancelled_within_a_call_gives_it_up(api: FakeMessagesApi, opened: Opened) -> None:

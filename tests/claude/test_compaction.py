@@ -3,7 +3,10 @@
 import re
 from typing import Any
 
+import pytest
+
 from fleetlog.domain.agent import Agent
+from fleetlog.domain.errors import NotAllowed, NotFound
 from fleetlog.runtime.testing import folded
 from tests.claude.conftest import MakeStage, Stage, agent
 from tests.fakes.messages_api.replies import Reply, reply, text, tool_use
@@ -93,3 +96,29 @@ def test_a_restart_after_a_compaction_goes_on_with_the_same_context(make_stage: 
     assert stage.outputs(fleet_id) == {"a": "done"}
     kept = {str(body["messages"][0]) for body in worker.bodies if "SUMMARY" in str(body["messages"][0])}
     assert len(kept) <= compactions(stage, fleet_id) * 3  # the summary, and where the cache markers stand
+
+
+def test_a_compaction_that_is_undone_gives_the_whole_conversation_back(make_stage: MakeStage) -> None:
+    worker = Worker()
+    stage = make_stage(a=worker)
+    fleet_id = stage.spawn(agent("a", compact_at_tokens=4_500), keep_open=True)
+    agent_id = f"agent-{fleet_id[6:]}-a"
+    stage.until(fleet_id, lambda entries: any(entry.what == "agent.completed" for entry in entries))
+    state = folded(stage.runtime._parts.engine.store)[agent_id]
+    assert isinstance(state, Agent)
+    (place,) = [index for index, step in enumerate(state.steps) if step.name == "compact"]
+    with pytest.raises(NotFound, match="is no compaction"):
+        stage.runtime.undo_compaction(agent_id, place + 1)
+    stage.runtime.undo_compaction(agent_id, place)
+    with pytest.raises(NotAllowed, match="undone already"):
+        stage.runtime.undo_compaction(agent_id, place)
+    stage.restart()
+    before = len(worker.bodies)
+    question = stage.runtime.send_message("operator", "a", fleet_id, "question", "what was the first?")
+    answered = f"reply {question.message_id}"
+    stage.until(fleet_id, lambda entries: any(entry.summary.startswith(answered) for entry in entries))
+    stage.runtime.close_fleet(fleet_id)
+    stage.outputs(fleet_id)
+    whole = worker.bodies[before]["messages"]
+    assert "SUMMARY" not in str(whole[0])
+    assert all(f"finding {number}:" in str(whole) for number in range(1, TURNS + 1))

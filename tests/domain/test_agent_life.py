@@ -268,6 +268,7 @@ _ONE_OF_EACH = (
     e.StepFailed(0, "call", "pure", "OSError", "gone"),
     e.StepDoubted(0, "write"),
     e.StepDoubtResolved(0, "retry"),
+    e.CompactionUndone(0, "ann"),
     e.WaitTimedOut(0, "receive"),
     e.WaitAbandoned(0, "receive", "everyone waits"),
     e.MessageDelivered(message()),

@@ -66,6 +66,7 @@ STORED = {
     "step.failed": ["index", "name", "effect", "error_type", "error"],
     "step.doubted": ["index", "name"],
     "step.doubt_resolved": ["index", "outcome", "value=Stored(inline=b'', artifact=None)", "by=''"],
+    "step.compaction_undone": ["index", "by=''"],
     "step.wait_timed_out": ["index", "name"],
     "call.started": ["index", "name", "number", "bound"],
     "call.released": ["index", "number"],

@@ -151,6 +151,8 @@ STREAMS: dict[str, list[e.Event]] = {
         e.AgentPaused("no key", "provider"),
         e.AgentUnpaused(),
         e.AgentBudgetSet(Budget(turns=3, wall_s=60.0)),
+        e.StepCompleted(1, "compact", "pure", Stored(codec.pack({"summary": "s"}))),
+        e.CompactionUndone(1, "ann"),
     ],
 }
 
