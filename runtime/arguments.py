@@ -1,7 +1,9 @@
 """What callers gave the facade, checked before anything happens. Raises `InvalidArgument` or `NotFound`."""
 
+import os
 import secrets
 import time
+from pathlib import Path
 from typing import TypeVar
 
 import msgspec
@@ -10,7 +12,7 @@ from fleetlog.domain import checks
 from fleetlog.domain.errors import InvalidArgument, NotFound
 from fleetlog.domain.values import stamp_of
 
-__all__ = ["agent_id", "fleet_id", "new_stamp", "reason", "typed"]
+__all__ = ["agent_id", "fleet_id", "folder", "new_stamp", "reason", "typed"]
 
 Typed = TypeVar("Typed", bound=msgspec.Struct)
 
@@ -31,6 +33,21 @@ def agent_id(agent_id: object) -> str:
 
 def reason(reason: object) -> str:
     return checks.text("reason", reason, max_chars=2_000)
+
+
+def folder(field: str, path: str) -> Path:
+    """The folder's absolute path, if it is there and can be read."""
+    found = Path(path)
+    try:
+        found = found.expanduser().absolute()
+        if not found.exists():
+            raise InvalidArgument(f"'{field}' must be a folder: {found} is not there")
+        if not found.is_dir():
+            raise InvalidArgument(f"'{field}' must be a folder: {found} is a file")
+        os.listdir(found)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise InvalidArgument(f"'{field}' must be a folder that can be read: {found}: {error}") from error
+    return found
 
 
 def new_stamp() -> str:

@@ -18,6 +18,7 @@ import typer
 
 from fleetlog.domain.errors import Fault, FleetlogError, InvalidArgument
 from fleetlog.runtime import cli_money
+from fleetlog.runtime.arguments import folder
 from fleetlog.runtime.cli_options import (
     Dir,
     Fleet,
@@ -239,12 +240,13 @@ def agents(
     from fleetlog.runtime.replies import Definitions
 
     screen = Screen(as_json=as_json)
-    catalog = Catalog.load(Path(workspace))
+    catalog = Catalog.load(folder("--workspace", workspace))
     found = [catalog.find(show)] if show is not None else catalog.search(query)
     if as_json:
         screen.json(Definitions(len(found), tuple(found), catalog.problems))
     elif show is not None:
         screen.definition(found[0])
+        screen.problems([problem for problem in catalog.problems if problem.path == found[0].path])
     else:
         screen.definitions(found, catalog.problems)
 

@@ -193,23 +193,32 @@ class Screen:
 
     def definitions(self, found: Sequence[AgentDefinition], problems: Sequence[Problem]) -> None:
         """A row a definition; what is wrong with files below."""
-        table = _table("agent", "from", "model", "tools", "what it is for")
+        table = _table("agent", "from", "")
         for definition in found:
-            tools = "as usual" if definition.tools is None else ", ".join(definition.tools)
-            words = (definition.name, definition.scope, definition.model, tools, definition.description)
-            table.add_row(*(plain(word) for word in words))
+            means = "; ".join(filter(None, (definition.model, _tools(definition))))
+            about = Text.assemble(plain(definition.description), (f" ({plain(means)})", "dim"))
+            table.add_row(Text(definition.name), Text(definition.scope), about)
         self.out.print(table) if found else self.line("No agent definition fits.")
+        self.problems(problems)
+
+    def problems(self, problems: Sequence[Problem]) -> None:
+        """A line each, beside the answer."""
         for problem in problems:
-            self.say(f"{problem.path}:{problem.line}: {problem.message}", "yellow")
+            style = "red" if problem.severity == "error" else "yellow"
+            self.say(f"{problem.path}:{problem.line}: {problem.severity}: {problem.message}", style)
 
     def definition(self, found: AgentDefinition) -> None:
         """One definition, whole."""
         self.line(f"{found.name}  ({found.scope}: {found.path})")
         self.line(found.description)
         self.line(f"model: {found.model or 'the default'}")
-        self.line(f"tools: {'as usual' if found.tools is None else ', '.join(found.tools) or 'none'}")
+        self.line(f"tools: {_tools(found)}")
         self.gap()
         self.markdown(found.prompt)
+
+
+def _tools(definition: AgentDefinition) -> str:
+    return "the reading tools" if definition.tools is None else ", ".join(definition.tools) or "no tools"
 
 
 def _about(request: HelpRow) -> tuple[tuple[str, str], ...]:

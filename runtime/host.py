@@ -341,7 +341,7 @@ class Runtime(Tickets):
         if spec.brain:
             self._parts.engine.brains.find(spec.brain)
         if spec.brain == "claude" and spec.agent:
-            self._parts.claude.catalog(workspace or None).find(spec.agent)
+            self._parts.claude.definitions.check(spec.agent, workspace)
         if spec.result_schema is not None:
             check_schema(spec.result_schema)
 

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from fleetlog.domain import checks
 from fleetlog.domain.errors import InvalidArgument, NotAllowed, StoreFault
 from fleetlog.domain.values import FLEET_ENDED, FleetSpec
+from fleetlog.runtime import arguments
 from fleetlog.runtime.brains.provider import ClaudeSettings
 from fleetlog.runtime.console import Screen, agents_table, counted, duration, report_of
 from fleetlog.runtime.host import Runtime, RuntimeConfig
@@ -48,7 +49,7 @@ def explore(
     directory: str, workspace: str, screen: Screen, out: str | None, brain: str = "offline", model: str = ""
 ) -> Ending:
     """Run the explore fleet on `workspace`. Raises `InvalidArgument` before anything is recorded."""
-    folder = _folder(workspace)
+    folder = arguments.folder("--workspace", workspace)
     checks.choice("--brain", brain, ("offline", "claude"))
     if brain == "claude":
         require_key("leave out `--brain claude`: the offline brains need no key and no network")
@@ -60,7 +61,7 @@ def research(directory: str, order: ResearchOrder, screen: Screen, out: str | No
     """Run the research fleet. Raises `InvalidArgument` before anything is recorded."""
     checks.text("QUESTION", order.question, empty=False)
     if order.workspace:
-        order = replace(order, workspace=str(_folder(order.workspace)))
+        order = replace(order, workspace=str(arguments.folder("--workspace", order.workspace)))
     require_key("`fleetlog run explore` runs offline, without a key")
     return run(directory, research_spec(order), "researches", screen, out)
 
@@ -221,19 +222,6 @@ def _say_what_is_paused(fleet: FleetStatus, screen: Screen, option: str) -> None
         if reason:
             screen.say(f"{target} is paused: {reason}")
             screen.say(f"  fleetlog budget {target} --usd AMOUNT{option}   or   fleetlog resume {target}{option}")
-
-
-def _folder(workspace: str) -> Path:
-    path = Path(workspace).expanduser().absolute()
-    try:
-        if not path.exists():
-            raise InvalidArgument(f"'--workspace' must be a folder: {path} is not there")
-        if not path.is_dir():
-            raise InvalidArgument(f"'--workspace' must be a folder: {path} is a file")
-        os.listdir(path)
-    except (OSError, ValueError) as error:
-        raise InvalidArgument(f"'--workspace' must be a folder that can be read: {path}: {error}") from error
-    return path
 
 
 def _check_out(out: str | None) -> None:

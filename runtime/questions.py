@@ -4,11 +4,11 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from pathlib import Path
 
 from fleetlog.domain import checks
 from fleetlog.domain.errors import RuntimeClosed
 from fleetlog.domain.values import AGENT_ENDED, FLEET_ENDED
+from fleetlog.runtime import arguments
 from fleetlog.runtime.assembly import Assembly
 from fleetlog.runtime.audit import Verdict, verify
 from fleetlog.runtime.brains.gate import GateState
@@ -77,8 +77,9 @@ class Questions:
     def definitions(self, query: str = "", workspace: str | None = None) -> Definitions:
         """The agent definitions that a spec's `agent` may name: the workspace's, the user's, the bundled ones; with a
         query those that fit, best first. `problems` are files that hold none, or more than is understood."""
-        catalog = Catalog.load(Path(workspace) if workspace else None)
-        found = catalog.search(checks.text("query", query, max_chars=1_000))
+        query = checks.text("query", query, max_chars=1_000)
+        catalog = Catalog.load(arguments.folder("workspace", workspace) if workspace else None)
+        found = catalog.search(query)
         return Definitions(len(found), tuple(found), catalog.problems)
 
     def gates(self) -> list[GateState]:

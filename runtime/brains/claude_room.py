@@ -5,7 +5,6 @@ Its rule: nothing is imported, read or started before an agent needs it, and eve
 
 import logging
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +14,7 @@ from fleetlog.runtime.brains.context import Context
 from fleetlog.runtime.brains.drafts import Drafts
 from fleetlog.runtime.brains.gate import Gates
 from fleetlog.runtime.brains.provider import ClaudeSettings
-from fleetlog.runtime.definitions.catalog import Catalog
+from fleetlog.runtime.definitions.catalogs import Catalogs
 from fleetlog.runtime.tools.mcp_servers import McpServers
 from fleetlog.runtime.tools.tool import Tool
 
@@ -28,8 +27,6 @@ __all__ = ["ClaudeRoom"]
 
 logger = logging.getLogger("fleetlog.claude")
 
-CATALOG_AGE_S = 60.0
-
 
 class ClaudeRoom:
     """One runtime's. Any thread."""
@@ -38,10 +35,9 @@ class ClaudeRoom:
         self, settings: ClaudeSettings, directory: Path | None, gates: Gates, jitter: Callable[[], float]
     ) -> None:
         self._settings, self._directory, self._jitter = settings, directory, jitter
-        self.gates, self.drafts, self.servers = gates, Drafts(), McpServers()
+        self.gates, self.drafts, self.servers, self.definitions = gates, Drafts(), McpServers(), Catalogs()
         self._lock = threading.Lock()  # guards all below
         self._sandbox: Sandbox | NoSandbox | None = None
-        self._catalogs: dict[str | None, tuple[float, Catalog]] = {}
         self._brain: ClaudeBrain | None = None
 
     def brain(self) -> "ClaudeBrain":
@@ -61,16 +57,6 @@ class ClaudeRoom:
         calls = ModelCalls(Provider(self._settings), self.gates, prices, self.drafts, self._jitter)
         return ClaudeBrain(calls, self._words, self._around)
 
-    def catalog(self, workspace: str | None) -> Catalog:
-        """The agent definitions for a workspace; read again when those last read are a minute old."""
-        now = time.monotonic()
-        with self._lock:
-            read_at, found = self._catalogs.get(workspace, (-1e9, None))
-            if found is None or now - read_at > CATALOG_AGE_S:
-                found = Catalog.load(Path(workspace) if workspace else None)
-                self._catalogs[workspace] = (now, found)
-            return found
-
     def _words(self, name: str, workspace: str | None) -> "Words":
         """What the agent's definition gives. One that has gone since the agent was spawned is missed by no agent that
         has its briefing already."""
@@ -79,7 +65,7 @@ class ClaudeRoom:
         if not name:
             return Words()
         try:
-            found = self.catalog(workspace).find(name)
+            found = self.definitions.find(name, workspace)
         except NotFound as error:
             logger.warning("action=definition_gone error=%s", error)
             return Words()

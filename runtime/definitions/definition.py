@@ -1,30 +1,30 @@
 """One agent definition: a Markdown file whose YAML head says what the agent is, and whose body is its prompt.
 
 Its rule: what is wrong with a file is a `Problem` with its line; reading one never raises. Both dialects are read:
-that of `.claude/agents` (tools as a list or a comma string) and that of `.opencode/agents` (tools as a map, the name
-from the file's name).
+that of `.claude/agents` (tools as a list or a comma string) and that of `.opencode/agents` (tools as a map of what is
+switched on and off, the name from the file's name).
 """
 
 import difflib
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from msgspec import Struct
 
-__all__ = ["AgentDefinition", "Problem", "Scope", "parsed"]
+from fleetlog.runtime.definitions.head import Head, Malformed, read_head, split_head
+
+__all__ = ["MAX_BYTES", "OUR_TOOLS", "AgentDefinition", "Problem", "Scope", "parsed", "shown_path"]
 
 Scope = Literal["project", "user", "bundled"]
 
 MAX_BYTES = 262_144
-OUR_TOOLS = frozenset(
-    {
-        *("list_files", "read_file", "search_files", "write_file", "edit_file", "run_command"),
-        *("web_search", "web_fetch", "code_execution"),
-    }
-)
+READING = ("list_files", "read_file", "search_files")
+"""What an agent is offered when nothing is said: what a map of tools adds to and takes from."""
+_WORKSPACE = (*READING, "write_file", "edit_file", "run_command")
+OUR_TOOLS = frozenset({*_WORKSPACE, "web_search", "web_fetch", "code_execution"})
 _FOREIGN_TOOLS = {
     "read": "read_file",
     "grep": "search_files",
@@ -39,16 +39,18 @@ _FOREIGN_TOOLS = {
     "websearch": "web_search",
     "webfetch": "web_fetch",
 }
-_FIELDS = ("name", "description", "tools", "model", "skills")
+_FIELDS = ("name", "description", "tools", "model", "skills", "disable")
 _OF_OTHERS = frozenset(
     {
         *("color", "mode", "temperature", "top_p", "permission", "permissionMode", "steps", "maxSteps", "maxTurns"),
-        *("hidden", "disable", "disallowedTools", "hooks", "mcpServers", "memory", "background", "isolation"),
+        *("hidden", "disallowedTools", "hooks", "mcpServers", "memory", "background", "isolation"),
         *("effort", "initialPrompt", "prompt", "options", "variant", "reasoningEffort", "textVerbosity"),
     }
 )
 """Head fields of the programs these files are written for, which mean nothing here."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _.-]{0,99}")
+_LISTED = re.compile(r"(?:[^,(]|\([^)]*\)?)+")
+"""One of several words with commas between; commas in brackets, as in `Bash(a *, b *)`, belong to the word."""
 
 
 class Problem(Struct, frozen=True):
@@ -74,142 +76,133 @@ class AgentDefinition(Struct, frozen=True):
     scope: Scope = "bundled"
 
 
-class _Wrong(Exception):
-    """The file holds no definition: why, and at which line."""
-
-    def __init__(self, message: str, line: int = 1) -> None:
-        super().__init__(message)
-        self.line = line
-
-
 def parsed(path: Path, content: bytes, scope: Scope) -> tuple[AgentDefinition | None, list[Problem]]:
     """The definition in a file, if it holds one, and what is wrong with it."""
+    shown = shown_path(path)
     try:
-        head_text, body, body_line = _split(_text(content))
-        fields, lines = _head(head_text)
-        problems = [Problem(str(path), line, message, "warning") for line, message in _strange(fields, lines)]
-        return _definition(path, fields, lines, (body, body_line), scope), problems
-    except _Wrong as wrong:
-        return None, [Problem(str(path), wrong.line, str(wrong))]
+        head_text, body, body_line = split_head(_text(content))
+        head = read_head(head_text)
+        if _is_on(head.get("disable")):
+            message = "the definition is switched off by its 'disable'"
+            return None, [Problem(shown, head.line("disable"), message, "warning")]
+        problems = [Problem(shown, line, message, "warning") for line, message in _strange(head)]
+        return _definition(path, head, (body, body_line), scope), problems
+    except Malformed as wrong:
+        return None, [Problem(shown, wrong.line, str(wrong))]
+
+
+def shown_path(path: str | Path) -> str:
+    """The path as text that can be written down: names of files need not be UTF-8."""
+    return os.fsencode(path).decode(errors="backslashreplace")
 
 
 def _text(content: bytes) -> str:
     if len(content) > MAX_BYTES:
-        raise _Wrong(f"the file has {len(content)} bytes (limit {MAX_BYTES})")
+        raise Malformed(f"the file is too large (limit {MAX_BYTES} bytes)")
     try:
-        return content.decode("utf-8-sig").replace("\r\n", "\n")
+        return content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:
-        raise _Wrong("the file is not UTF-8 text", content[: error.start].count(b"\n") + 1) from error
+        raise Malformed("the file is not UTF-8 text", content[: error.start].count(b"\n") + 1) from error
 
 
-def _split(text: str) -> tuple[str, str, int]:
-    """(head, body, the body's first line)."""
-    lines = text.split("\n")
-    if lines[0].rstrip() != "---":
-        raise _Wrong("there is no head: the first line must be ---, then name and description, then --- again")
-    end = next((number for number, line in enumerate(lines[1:], start=1) if line.rstrip() == "---"), None)
-    if end is None:
-        raise _Wrong("the head has no end: a second line --- is missing", len(lines))
-    return "\n".join(lines[1:end]), "\n".join(lines[end + 1 :]).strip(), end + 2
-
-
-def _head(text: str) -> tuple[dict[str, Any], dict[str, int]]:
-    """The head's fields, and the line of each in the file."""
-    try:
-        node = yaml.compose(text, Loader=_Loader)
-        if node is None:
-            raise _Wrong("the head is empty: it needs name and description", 2)
-        if not isinstance(node, yaml.MappingNode):
-            raise _Wrong("the head must be fields like `name: value`", 2)
-        lines = _lines(node)
-        return yaml.load(text, Loader=_Loader), lines
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 2 if error.problem_mark is not None else 2
-        raise _Wrong(f"the head is not YAML: {error.problem or error.context or 'it cannot be read'}", line) from error
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise _Wrong(f"the head is not YAML: {str(error).splitlines()[0][:200]}", 2) from error
-
-
-def _lines(node: yaml.MappingNode) -> dict[str, int]:
-    lines: dict[str, int] = {}
-    for key, _ in node.value:
-        name = str(key.value)
-        line = key.start_mark.line + 2
-        if name in lines:
-            raise _Wrong(f"'{name}' is there twice (first in line {lines[name]})", line)
-        lines[name] = line
-    return lines
-
-
-class _Loader(yaml.SafeLoader):
-    """Plain values only; no aliases, with which a small head could grow without end."""
-
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        if self.check_event(yaml.AliasEvent):
-            event = self.peek_event()  # type: ignore[no-untyped-call]
-            raise yaml.composer.ComposerError(None, None, "aliases (*name) are not read here", event.start_mark)
-        return super().compose_node(parent, index)
-
-
-def _strange(fields: Mapping[str, Any], lines: Mapping[str, int]) -> list[tuple[int, str]]:
-    """What is not understood, and ignored."""
+def _strange(head: Head) -> list[tuple[int, str]]:
+    """What is not understood, and ignored (fields) or kept (tools)."""
     found = []
-    for name in fields:
+    for name in head.fields:
         if name not in _FIELDS and name not in _OF_OTHERS:
-            near = difflib.get_close_matches(str(name), _FIELDS, n=1)
-            hint = f"; did you mean '{near[0]}'?" if near else ""
-            found.append((lines.get(str(name), 2), f"'{name}' is not a field of an agent definition{hint}"))
-    tools = _tool_words(fields.get("tools"), lines.get("tools", 2)) or ()
-    unknown = [tool for tool in tools if _ours(tool) not in OUR_TOOLS and not tool.startswith("mcp__")]
-    return found + [(lines.get("tools", 2), f"'tools' names {tool}, which is not known here") for tool in unknown]
+            message = f"'{name}' is not a field of an agent definition{_hint(name, _FIELDS)}"
+            found.append((head.line(name), message))
+    unknown = [tool for tool in _tools(head) or () if tool not in OUR_TOOLS and not tool.startswith("mcp__")]
+    message = "'tools' names {}, which is not known here{}"
+    return found + [(head.line("tools"), message.format(tool, _hint(tool, OUR_TOOLS))) for tool in unknown]
 
 
-def _definition(
-    path: Path, fields: Mapping[str, Any], lines: Mapping[str, int], body: tuple[str, int], scope: Scope
-) -> AgentDefinition:
+def _hint(name: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name[:100], list(known), n=1)
+    return f"; did you mean '{near[0]}'?" if near else ""
+
+
+def _definition(path: Path, head: Head, body: tuple[str, int], scope: Scope) -> AgentDefinition:
     text, body_line = body
-    name = _word(fields, lines, "name") or path.stem
-    if not _NAME.fullmatch(name):
-        raise _Wrong("'name' must be letters, digits, '-', '_' and '.', at most 100 characters", lines.get("name", 1))
-    description = _word(fields, lines, "description")
+    description = _word(head, "description")
     if not description:
-        raise _Wrong(
-            "'description' is required: one sentence that says when to use the agent", lines.get("description", 2)
-        )
+        what = "one sentence that says when to use the agent"
+        raise Malformed(f"'description' is required: {what}", head.line("description"))
     if not text:
-        raise _Wrong("the body is empty: below the head, say what the agent is to do and how", body_line)
-    words = _tool_words(fields.get("tools"), lines.get("tools", 2))
-    tools = None if words is None else tuple(dict.fromkeys(_ours(word) for word in words))
-    model = _word(fields, lines, "model").removeprefix("anthropic/")
-    skills = tuple(_listed(fields.get("skills"), "skills", lines.get("skills", 2)) or ())
-    return AgentDefinition(name, description, text, tools, model, skills, str(path), scope)
+        raise Malformed("the body is empty: below the head, say what the agent is to do and how", body_line)
+    return AgentDefinition(
+        name=_name(path, head),
+        description=description,
+        prompt=text,
+        tools=_tools(head),
+        model=_word(head, "model").removeprefix("anthropic/"),
+        skills=tuple(_listed(head, "skills") or ()),
+        path=shown_path(path),
+        scope=scope,
+    )
 
 
-def _word(fields: Mapping[str, Any], lines: Mapping[str, int], name: str) -> str:
-    value = fields.get(name)
+def _name(path: Path, head: Head) -> str:
+    name = _word(head, "name") or path.stem
+    if not _NAME.fullmatch(name):
+        whose = "'name'" if _word(head, "name") else "without 'name', the file's name is the agent's; it"
+        raise Malformed(
+            f"{whose} must be letters, digits, spaces, '-', '_' and '.', at most 100 characters", head.line("name")
+        )
+    return name
+
+
+def _word(head: Head, name: str) -> str:
+    value = head.get(name)
     if value is None:
         return ""
-    if not isinstance(value, str | int | float) or isinstance(value, bool):
-        raise _Wrong(f"'{name}' must be text, got {type(value).__name__}", lines.get(name, 2))
-    return " ".join(str(value).split())
+    if not isinstance(value, str):
+        raise Malformed(f"'{name}' must be text, got {_kind(value)}", head.line(name))
+    return " ".join(value.split())
 
 
-def _tool_words(value: Any, line: int) -> list[str] | None:
-    """The tools a head names, in either dialect; a map names those that are on."""
+def _tools(head: Head) -> tuple[str, ...] | None:
+    """The tools a head names, by our names; None when it does not say."""
+    value = head.get("tools")
     if isinstance(value, Mapping):
-        return [str(name) for name, is_on in value.items() if is_on]
-    return _listed(value, "tools", line)
+        return tuple(_switched(value))
+    words = _listed(head, "tools")
+    if words is None:
+        return None
+    return tuple(dict.fromkeys(tool for word in words for tool in _ours(word)))
 
 
-def _listed(value: Any, name: str, line: int) -> list[str] | None:
+def _switched(switches: Mapping[str, Any]) -> dict[str, None]:
+    """A map says what is on and off beside what agents are offered anyway; later entries win."""
+    tools = dict.fromkeys(READING)
+    for name, value in switches.items():
+        if _is_on(value):
+            tools |= dict.fromkeys(_ours(name))
+        else:
+            tools = {tool: None for tool in tools if name != "*" and tool not in _ours(name)}
+    return tools
+
+
+def _is_on(value: Any) -> bool:
+    return isinstance(value, str) and value.lower() in ("true", "yes", "on")
+
+
+def _ours(tool: str) -> tuple[str, ...]:
+    if tool == "*":
+        return _WORKSPACE
+    return (_FOREIGN_TOOLS.get(tool.partition("(")[0].strip().lower(), tool),)
+
+
+def _listed(head: Head, name: str) -> list[str] | None:
+    value = head.get(name)
     if value is None:
         return None
     if isinstance(value, str):
-        return [word.strip() for word in value.split(",") if word.strip()]
-    if isinstance(value, list) and all(isinstance(item, str | int) for item in value):
-        return [str(item) for item in value]
-    raise _Wrong(f"'{name}' must be a list or words with commas between, got {type(value).__name__}", line)
+        return [word.strip() for word in _LISTED.findall(value) if word.strip()]
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return [item.strip() for item in value if item.strip()]
+    raise Malformed(f"'{name}' must be a list of words, or words with commas between", head.line(name))
 
 
-def _ours(tool: str) -> str:
-    return _FOREIGN_TOOLS.get(tool.partition("(")[0].strip().lower(), tool)
+def _kind(value: Any) -> str:
+    return "a list" if isinstance(value, list) else "a map"
