@@ -339,6 +339,7 @@ def test_the_random_lives_are_rich(tmp_path: Path) -> None:
         "CallRecorded",
         "FleetStuck",
         "GateClosed",
+        "CompactionUndone",
         "StepDoubtResolved",
         "WaitTimedOut",
         "WaitAbandoned",

@@ -94,6 +94,7 @@ TABLE = {
     "resolve a doubt": Row(
         lambda _: c.ResolveDoubt("retry", "ann"), NO, NO, {"waiting in doubt": "step.doubt_resolved"}
     ),
+    "undo a compaction": Row(lambda _: c.UndoCompaction(0, "ann"), "NotFound", NO),
     "expire the wait": Row(lambda _: c.ExpireWait(), NOTHING, NOTHING, {"waiting": "step.wait_timed_out"}),
     "finish the run": Row(lambda _: c.FinishRun(), NOTHING, NOTHING, {"complete": "agent.returned"}),
     "fail the run": Row(lambda _: c.FailRun("it broke"), "agent.attempt_failed", NOTHING),

@@ -54,6 +54,8 @@ def test_a_step_gives_the_same_builtins_live_and_replayed(open_runtime: OpenRunt
     runtime = open_runtime(brains={"a": brain})
     fleet = spawn(runtime, spec("a"))
     wait_until(runtime, fleet.fleet_id, is_waiting("a"))
+    runtime.close()
+    runtime = open_runtime(brains={"a": brain})
     runtime.send_message("operator", "a", fleet.fleet_id, "alert", "go")
     results(runtime, fleet)
     assert seen == [{"t": [1, 2], "s": "x"}] * 2
