@@ -27,6 +27,10 @@ from fleetlog.domain.values import (
 __all__ = ["AgentState", "StepRecord", "help_name", "matches"]
 
 
+NOTHING_SPENT = Usage()
+"""One for all agents that have spent nothing."""
+
+
 class StepRecord(msgspec.Struct, frozen=True, gc=False):
     """What is recorded of one step. `state` is started, completed, failed, doubted, rejected,
     abandoned (a wait that could never end) or undone (a compaction)."""
@@ -106,7 +110,7 @@ class AgentState:
         self.pause: e.AgentPaused | None = None
         self.budget: Budget | None = None
         self.started_uptime_s: float | None = None
-        self.spent = Usage()
+        self.spent = NOTHING_SPENT
         """By all paid calls that are over; one that was cut off counts with its bound."""
         self.calls = 0
         """How many paid calls are over."""

@@ -5,7 +5,6 @@ Its rule: at most one run of its brain is on its way at any time, and only that 
 
 import functools
 import logging
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -60,6 +59,25 @@ class ReportSpend:
 class AgentActor(AggregateHost[Agent]):
     """One agent."""
 
+    __slots__ = (
+        "_admitted",
+        "_announced",
+        "_declined",
+        "_has_run",
+        "_held",
+        "_held_by",
+        "_is_watched",
+        "_limit",
+        "_noted_calls",
+        "_owes_report",
+        "_parked",
+        "_run",
+        "_said_still",
+        "_settlements",
+        "_unclean_runs",
+        "_unparked",
+    )
+
     def __init__(self, engine: Engine, stream_id: str) -> None:
         super().__init__(engine, stream_id)
         self._admitted = False
@@ -70,8 +88,8 @@ class AgentActor(AggregateHost[Agent]):
         self._parked = self._unparked = False
         self._is_watched, self._said_still = False, ""
         self._announced = ""
-        self._declined: set[str] = set()
-        self._settlements: deque[tuple[int, c.SettleSpend]] = deque()
+        self._declined: frozenset[str] = frozenset()
+        self._settlements: list[tuple[int, c.SettleSpend]] = []
         """Totals for the fleet, each with the version of the stream behind which it is told."""
         self._noted_calls = 0
         self._owes_report = False
@@ -81,7 +99,7 @@ class AgentActor(AggregateHost[Agent]):
 
     def make_state(self) -> Agent:
         """See `AggregateHost`."""
-        self._announced, self._declined = "", set()
+        self._announced, self._declined = "", frozenset()
         self._settlements.clear()
         return Agent(self.stream_id)
 
@@ -163,7 +181,7 @@ class AgentActor(AggregateHost[Agent]):
     def committed(self, version: int) -> None:
         """The fleet is told of what has been spent once that is stored, and never before."""
         while self._settlements and self._settlements[0][0] <= version:
-            self._tell_fleet(self._settlements.popleft()[1])
+            self._tell_fleet(self._settlements.pop(0)[1])
         super().committed(version)
 
     # --- what follows ------------------------------------------------------------------------
@@ -392,7 +410,7 @@ class AgentActor(AggregateHost[Agent]):
             answer = Message(
                 f"{question_id}-declined", agent.id, "result", text, correlation_id=question_id, declined=True
             )
-            self._declined.add(question_id)
+            self._declined |= {question_id}
             if sender.startswith("agent-"):
                 self.engine.residents.post(sender, Request(c.DeliverMessage(answer), by=self.stream_id))
 
