@@ -84,6 +84,8 @@ class AgentActor(AggregateHost[Agent]):
         self._limit: int | None = None
         self._run: Run | None = None
         self._has_run = False
+        self._has_rested = stream_id in engine.rested
+        engine.rested.discard(stream_id)
         self._unclean_runs = 0
         self._parked = self._unparked = False
         self._is_watched, self._said_still = False, ""
@@ -259,7 +261,7 @@ class AgentActor(AggregateHost[Agent]):
             self.engine.timers.disarm(key)
         else:
             expire = Request(c.ExpireBudget(), by=self.stream_id)
-            self.engine.timers.arm(key, due, lambda: self.post(expire))
+            self.engine.timers.arm(key, due, functools.partial(self.engine.residents.post, self.stream_id, expire))
 
     def _start_run(self, brain_name: str) -> None:
         try:
@@ -275,7 +277,7 @@ class AgentActor(AggregateHost[Agent]):
         run_id = self.engine.next_run_id()
         link = ActorLink(self.engine, self.stream_id, run_id, self.post)
         self._run = Run(run_id, fleet_id_of(self.stream_id), self._limit, link, drive)
-        self._run.interrupted_before = not self._has_run or self._unclean_runs > 0
+        self._run.interrupted_before = not (self._has_run or self._has_rested) or self._unclean_runs > 0
         self._run.is_paused = self.state.pause is not None
         self._has_run, self._unparked = True, False
         self.engine.workers.submit(self._run)
@@ -459,6 +461,12 @@ class AgentActor(AggregateHost[Agent]):
         if self._admitted and self._state is not None and self._state.status == "pending":
             return False
         return self._run is None and self._held_by is None and not self._settlements and not self._owes_report
+
+    def retired(self) -> None:
+        """See `AggregateHost`. That it had run, and ended its run well, is not forgotten."""
+        goes_on = self._state is not None and self._state.can_run and not self._unclean_runs
+        if goes_on and (self._has_run or self._has_rested):
+            self.engine.rested.add(self.stream_id)
 
     # --- broadcasts --------------------------------------------------------------------------
 

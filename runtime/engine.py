@@ -139,6 +139,8 @@ class Engine:
     linger_s: float = 0.3
     stuck_after_s: float | None = 5.0
     rosters: dict[str, Roster] = field(default_factory=dict)
+    rested: set[str] = field(default_factory=set)
+    """Agents that left the memory between two runs: none of theirs was cut off."""
     residents: Residents = field(init=False)
     _incarnations: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
     _run_ids: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))

@@ -65,6 +65,7 @@ class FleetActor(AggregateHost[Fleet]):
         self._followed_version = 0
         """Behind its commit something is to follow."""
         self._was_paused = False
+        """Agents may rest because of a pause: they are called when it is over."""
         self._waiting: OrderedDict[str, Usage] = OrderedDict()
         """Agents that are parked until there is room in the budget, each with what it asked for."""
         self._watch = StuckWatch(engine, stream_id)
@@ -124,6 +125,7 @@ class FleetActor(AggregateHost[Fleet]):
         """Senders see who is in the fleet, and that it has ended, as soon as it is decided."""
         if any(isinstance(event, _ROSTER_EVENTS) for event in events):
             self._publish_roster()
+        self._was_paused |= state.pause is not None
         ended = [event for event in events if isinstance(event, e.AgentEnded)]
         for event in ended:
             self._waiting.pop(event.name, None)
@@ -169,26 +171,26 @@ class FleetActor(AggregateHost[Fleet]):
             expire = Request(c.ExpireFleet(), by=self.stream_id)
             post = functools.partial(self.engine.residents.post, self.stream_id, expire)
             self.engine.timers.arm(self._timer_key, fleet.deadline_uptime_s, post)
-        self._follow_budget(fleet)
+        self._follow_budget(fleet, admit)
 
     def _correct_roster(self, fleet: Fleet) -> None:
         known = self.engine.rosters.get(self.stream_id)
         if known is None or (known.status, known.is_paused) != (fleet.status, fleet.pause is not None):
             self._publish_roster()
 
-    def _follow_budget(self, fleet: Fleet) -> None:
+    def _follow_budget(self, fleet: Fleet, admit: Admit) -> None:
         """A fleet that is paused no longer goes on; who waits for money is called as far as there is room."""
-        assert fleet.spec is not None
         if self._was_paused and fleet.pause is None:
             for member in fleet.awake:
-                self.engine.residents.post(member.agent_id, Admit(fleet.spec.max_concurrency))
+                self.engine.residents.post(member.agent_id, admit)
         self._was_paused = fleet.pause is not None
         wall = fleet.wall_over_uptime_s
         if wall is None or self._was_paused:
             self.engine.timers.disarm(self._wall_key)
         else:
             expire = Request(c.ExpireBudget(), by=self.stream_id)
-            self.engine.timers.arm(self._wall_key, wall, lambda: self.post(expire))
+            post = functools.partial(self.engine.residents.post, self.stream_id, expire)
+            self.engine.timers.arm(self._wall_key, wall, post)
         self._call_waiting(fleet)
 
     def _call_waiting(self, fleet: Fleet) -> None:
