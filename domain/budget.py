@@ -1,21 +1,37 @@
 """What a budget admits. Pure arithmetic on exact numbers: money is integer nano-dollars."""
 
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
+
+import msgspec
 
 from fleetlog.domain import checks
 from fleetlog.domain.errors import InvalidArgument
 from fleetlog.domain.values import Budget, Usage
 
-__all__ = ["budget_text", "check_budget", "nusd", "shortage", "usd"]
+__all__ = ["budget", "budget_text", "check_budget", "check_usage", "nusd", "shortage", "usd"]
 
 NUSD_PER_USD = 1_000_000_000
+MAX_OF_CALL = 10**15
+"""Tokens or nano-dollars (a million dollars) of one call: sums of them stay within 64 bits."""
+
+
+def budget(
+    *,
+    usd: Decimal | str | int | None = None,
+    tokens: int | None = None,
+    turns: int | None = None,
+    wall_s: float | None = None,
+) -> Budget:
+    """A budget as people say it, with dollars like `"2.50"`; what is left out is without limit."""
+    limit = None if usd is None else nusd(usd)
+    return check_budget("budget", Budget(tokens=tokens, cost_nusd=limit, turns=turns, wall_s=wall_s))
 
 
 def nusd(dollars: Decimal | str | int) -> int:
     """Dollars as nano-dollars, exactly: `"0.25"` -> 250_000_000. Refuses what is no amount, or finer than that."""
     try:
         amount = Decimal(dollars) * NUSD_PER_USD
-    except (InvalidOperation, TypeError, ValueError):
+    except (ArithmeticError, TypeError, ValueError):
         amount = Decimal("NaN")
     if not amount.is_finite() or amount < 0 or amount != amount.to_integral_value():
         raise InvalidArgument(f"'usd' must be an amount of dollars like 2.50, got {checks.shown(str(dollars))}")
@@ -51,6 +67,15 @@ def check_budget(field: str, budget: Budget) -> Budget:
     if budget.wall_s is not None:
         checks.seconds(f"{field}.wall_s", budget.wall_s, zero=True)
     return budget
+
+
+def check_usage(field: str, usage: Usage) -> Usage:
+    """Refuses what is no usage of one paid call: only whole numbers from 0 can be recorded. It counts as a turn."""
+    if not isinstance(usage, Usage):
+        raise InvalidArgument(f"'{field}' must be a Usage, got {checks.shown(usage)}")
+    for name, count in msgspec.structs.asdict(usage).items():
+        checks.integer(f"{field}.{name}", count, at_least=0, at_most=MAX_OF_CALL)
+    return usage if usage.calls else msgspec.structs.replace(usage, calls=1)
 
 
 def shortage(budget: Budget | None, spent: Usage, wanted: Usage, elapsed_s: float | None) -> str:

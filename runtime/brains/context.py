@@ -137,7 +137,7 @@ class Context(AsksPeople):
         """Call once, ever, something that costs money, and give what it returned; what it used is recorded with that.
         `bound` is the most it can use, and is set aside before: while the budgets do not admit it, the brain is
         unwound. A call that was cut off counts with its bound and is made again; so is one that raises: nothing is
-        recorded of the step then."""
+        recorded of the step then. An exception that has a `usage_bound` counts with that; `Uncharged`, with nothing."""
         checks.text("name", name, max_chars=200, empty=False)
         index, record = self._next(name, "pure")
         if record is None:

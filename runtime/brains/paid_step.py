@@ -8,9 +8,9 @@ import contextlib
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
-
 from fleetlog.domain import commands as c
+from fleetlog.domain.budget import check_usage
+from fleetlog.domain.errors import InvalidArgument
 from fleetlog.domain.values import Usage
 from fleetlog.runtime.brains.run import Run, RunStopped, RunSuspended
 
@@ -30,19 +30,20 @@ class PaidCalls:
         self._run, self._calls = run, calls
 
     def make(self, index: int, name: str, bound: Usage, call: Callable[[], tuple[Any, Usage]]) -> c.CompleteStep:
-        """Make the call, when the budgets admit it; what is to be recorded of it. Raises what the call raises, and
-        `RunSuspended` when the budgets do not."""
-        bound = bound if bound.calls else msgspec.structs.replace(bound, calls=1)
+        """Make the call, when the budgets admit it; what is to be recorded of it. Raises what the call raises,
+        `RunSuspended` when the budgets do not, and `InvalidArgument` for a usage that is none."""
+        bound = check_usage("bound", bound)
         number = self._admitted(index, name, bound)
         used: Usage | None = None
         try:
-            value, used = call()
+            value, given = call()
+            used = check_usage("usage", given)
             stored = self._run.artifacts.store_value(value)
         except Uncharged:
             self._end(c.ReleaseCall(number))
             raise
-        except BaseException:
-            self._end(c.LoseCall(number, used))
+        except BaseException as error:
+            self._end(c.LoseCall(number, used or _usage_bound(error)))
             raise
         self._calls = number
         return c.CompleteStep(index, name, "pure", stored, used)
@@ -60,3 +61,11 @@ class PaidCalls:
         self._calls = command.number
         with contextlib.suppress(RunStopped):
             self._run.record(command)
+
+
+def _usage_bound(error: BaseException) -> Usage | None:
+    """The most that a failed call can have used, if whoever made it knew better than its bound: the exception says it
+    in an attribute of that name."""
+    with contextlib.suppress(AttributeError, InvalidArgument):
+        return check_usage("usage_bound", error.usage_bound)  # type: ignore[attr-defined]
+    return None

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from fleetlog.domain.budget import budget
 from fleetlog.domain.errors import NotAllowed
 from fleetlog.domain.values import AgentSpec, Budget, FleetSpec, Usage
 from fleetlog.runtime.brains.context import Context
@@ -203,3 +204,56 @@ def test_wall_time_counts_from_the_spawn_and_pauses_also_who_only_waits(
     runtime.send_message("operator", "spender", fleet_id, "handoff", "here")
     runtime.set_budget(fleet_id, Budget(wall_s=1000.0))
     assert runtime.collect_results(fleet_id, wait_s=30).results[0].output == "here"
+
+
+@pytest.mark.parametrize("usage", [Usage(cost_nusd=0.5), Usage(cost_nusd=-CENT), Usage(cost_nusd=2**70), None])  # type: ignore[arg-type]
+def test_a_call_that_returns_no_usage_counts_with_its_bound_and_leaves_the_log_readable(
+    open_runtime: OpenRuntime, usage: Any
+) -> None:
+    runtime = open_runtime(brains={"spender": lambda ctx: ctx.paid_step("ask", BOUND, lambda: ("said", usage))})
+    fleet_id = runtime.spawn_fleet(fleet_of(1, 100, max_attempts=1)).fleet_id
+    result = runtime.collect_results(fleet_id, wait_s=30).results[0]
+    assert "'usage" in result.error
+    assert [(call.state, call.usage) for call in runtime.spend(fleet_id).calls] == [("lost", BOUND)]
+
+
+@pytest.mark.parametrize("bound", [Usage(cost_nusd=0.5), Usage(cost_nusd=-CENT), None])  # type: ignore[arg-type]
+def test_a_bound_that_is_no_usage_is_refused_before_anything_is_set_aside(
+    open_runtime: OpenRuntime, bound: Any
+) -> None:
+    till = Till()
+    runtime = open_runtime(brains={"spender": lambda ctx: ctx.paid_step("ask", bound, till.charge)})
+    fleet_id = runtime.spawn_fleet(fleet_of(1, 100, max_attempts=1)).fleet_id
+    assert "'bound" in runtime.collect_results(fleet_id, wait_s=30).results[0].error
+    assert (till.calls, runtime.spend(fleet_id).calls) == (0, ())
+
+
+def test_a_usage_that_counts_no_turn_is_one_all_the_same(open_runtime: OpenRuntime) -> None:
+    def brain(ctx: Context) -> None:
+        for number in range(3):
+            ctx.paid_step(f"ask {number}", Usage(), lambda: ("said", Usage()))
+
+    runtime = open_runtime(brains={"spender": brain})
+    fleet_id = runtime.spawn_fleet(fleet_of(1, None, budget=budget(turns=2))).fleet_id
+    wait_until(runtime, fleet_id, lambda status: status.agents[0].status == "paused")
+    assert runtime.spend(fleet_id).spent == Usage(calls=2)
+
+
+def test_a_failed_call_counts_with_what_its_exception_says_it_can_have_used(open_runtime: OpenRuntime) -> None:
+    at_most = Usage(input_tokens=50, calls=1, cost_nusd=CENT)
+
+    class CutOff(Exception):
+        usage_bound = at_most
+
+    def brain(ctx: Context) -> str:
+        with pytest.raises(CutOff):
+            ctx.paid_step("ask", BOUND, cut_off)
+        return "done"
+
+    def cut_off() -> tuple[str, Usage]:
+        raise CutOff
+
+    runtime = open_runtime(brains={"spender": brain})
+    fleet_id = runtime.spawn_fleet(fleet_of(1, 100)).fleet_id
+    assert runtime.collect_results(fleet_id, wait_s=30).results[0].output == "done"
+    assert [(call.state, call.usage) for call in runtime.spend(fleet_id).calls] == [("lost", at_most)]
