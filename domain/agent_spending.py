@@ -65,6 +65,8 @@ class AgentSpending(AgentState):
     def _resume(self, now: Now) -> list[e.AgentEvent]:
         if self.pause is None:
             return []
+        if not self.can_run:
+            raise NotAllowed(f"Agent {self.id} is {self.status}: there is nothing to resume")
         if self.pause.kind == "budget" and (lacking := self._lacking(self.budget, now)):
             raise NotAllowed(f"Agent {self.id} is paused by its budget ({lacking}): raise it, and the agent goes on")
         return [e.AgentUnpaused()]

@@ -32,6 +32,15 @@ class Paper:
     is_escalated: bool = False
 
 
+@dataclass
+class Call:
+    """A paid call that is under way; it may cost up to `bound` nano-dollars."""
+
+    index: int
+    name: str
+    bound: int
+
+
 class AgentModel:
     """The machine tells it what was accepted; it says what must come of the next command."""
 
@@ -50,6 +59,12 @@ class AgentModel:
         self.asked_until: float | None = None
         self.in_doubt = False
         self.retry_at: float | None = None
+        self.call: Call | None = None
+        self.calls = self.spent = 0
+        self.limit = spec.budget.cost_nusd if spec.budget else None
+        self.pause = ""
+        self.lacks = 0
+        """The bound of the call that it was paused for."""
         self.failures = self.rejections = self.cuts = self.reports = 0
 
     # --- what holds ----------------------------------------------------------------------------
@@ -86,7 +101,13 @@ class AgentModel:
         if self.end == "complete" and not self.works:
             return "idle"
         waits = self.works and self.asked is not None and self.asked_until is None and self.retry_at is None
-        if not waits or self.open_tickets or not self.spec.brain or (self.asked and self.fitting(self.asked)):
+        if (
+            not waits
+            or self.pause
+            or self.open_tickets
+            or not self.spec.brain
+            or (self.asked and self.fitting(self.asked))
+        ):
             return ""
         return "idle" if self.end else "waiting"
 
@@ -109,7 +130,7 @@ class AgentModel:
         return 0 if every is None else int(round(age_s / every, 6))
 
     def is_due(self, now_s: float) -> bool:
-        if not self.works or (self.retry_at is None and self.in_doubt):
+        if not self.works or self.pause or (self.retry_at is None and self.in_doubt):
             return False
         if self.retry_at is not None:
             return now_s >= self.retry_at
@@ -127,12 +148,15 @@ class AgentModel:
     def may_write(self, index: int) -> bool:
         """A new step stands right behind the last one, which is not open."""
         is_inside = bool(self.tape) and self.tape[-1].state == "open"
-        return self.works and index == len(self.tape) and not is_inside
+        return self.works and index == len(self.tape) and not is_inside and not self.call
 
     def may_end(self, index: int, name: str) -> bool:
         """A step is written whole, or ends the one that was begun under its name."""
         begun = self.tape[-1:] in ([Mark("open", name)], [Mark("doubted", name)])
-        return self.may_write(index) or (self.works and begun and index == len(self.tape) - 1)
+        return self.may_write(index) or (self.works and begun and index == len(self.tape) - 1 and not self.call)
+
+    def admits(self, bound: int, limit: int | None) -> bool:
+        return limit is None or self.spent + bound <= limit
 
     # --- what happens --------------------------------------------------------------------------
 
@@ -149,7 +173,12 @@ class AgentModel:
         self.end, self.works, self.retry_at = end, False, None
         for id in self.open_tickets:
             self.tickets[id].closed = "cancelled"
+        if self.call:
+            self.end_call(self.call.bound)
         self.wait_over()
+
+    def end_call(self, cost: int) -> None:
+        self.calls, self.spent, self.call = self.calls + 1, self.spent + cost, None
 
     def fail_attempt(self, retry_at: float) -> None:
         """The steps that failed last are made again by the next attempt."""
@@ -161,6 +190,7 @@ class AgentModel:
 
 _OF_THE_DEAD = (e.MessageDelivered, e.MessageAcknowledged)
 _ENDS = (e.AgentFailed, e.AgentCancelled, e.AgentTimedOut)
+_OF_CALLS = (e.CallStarted, e.CallReleased, e.CallLost)
 _WHOLE: dict[Any, str] = {
     e.StepStarted: "open",
     e.StepCompleted: "done",
@@ -193,6 +223,7 @@ def check_log(events: Sequence[Any], spec: AgentSpec) -> None:
     _check_messages(events)
     _check_tickets(events)
     _check_interruptions(events, spec)
+    _check_calls(events)
 
 
 def _check_end(events: Sequence[Any]) -> None:
@@ -201,6 +232,20 @@ def _check_end(events: Sequence[Any]) -> None:
     for event in events:
         assert not is_over or isinstance(event, _OF_THE_DEAD), f"{event} after its end"
         is_over |= isinstance(event, (*_ENDS, e.AgentReturned)) or getattr(event, "returned", False)
+
+
+def _check_calls(events: Sequence[Any]) -> None:
+    """Each has the next number, and ends once: by what is recorded of it, or with its agent."""
+    started, under_way = 0, False
+    for event in events:
+        if isinstance(event, e.CallStarted):
+            assert (event.number, under_way) == (started + 1, False)
+            started, under_way = started + 1, True
+        elif isinstance(event, (e.CallReleased, e.CallLost)) or getattr(event, "usage", None) is not None:
+            assert under_way, f"{event} ends no call"
+            under_way = False
+        else:
+            under_way &= not isinstance(event, (*_ENDS, e.AgentReturned))
 
 
 def _check_tape(events: Sequence[Any]) -> None:
@@ -259,6 +304,6 @@ def _check_interruptions(events: Sequence[Any], spec: AgentSpec) -> None:
         if isinstance(event, e.AgentResumed):
             assert event.interruptions in (in_a_row, in_a_row + 1)
             in_a_row = event.interruptions
-        elif getattr(event, "index", -1) >= 0 and not isinstance(event, e.AgentSuspended):
+        elif getattr(event, "index", -1) >= 0 and not isinstance(event, (e.AgentSuspended, *_OF_CALLS)):
             in_a_row = 0 if not isinstance(event, e.StepDoubtResolved) or event.outcome == "done" else in_a_row
         assert in_a_row <= spec.max_interruptions

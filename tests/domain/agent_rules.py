@@ -9,7 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from fleetlog.domain import commands as c
 from fleetlog.domain import events as e
 from fleetlog.domain.errors import Refused
-from fleetlog.domain.values import HelpPolicy, Message
+from fleetlog.domain.values import Budget, HelpPolicy, Message
 from tests.domain.agent_model import AgentModel
 from tests.domain.given import Story, agent_that_is, id_of
 
@@ -54,6 +54,7 @@ class Outside(RuleBasedStateMachine):
         young=st.sampled_from([0, 0, 10, 30]),
         is_messy=FLAGS,
         policy=st.sampled_from(POLICIES),
+        budget=st.sampled_from([None, None, Budget(cost_nusd=25)]),
     )
     def spawn(
         self,
@@ -64,6 +65,7 @@ class Outside(RuleBasedStateMachine):
         young: int,
         is_messy: bool,
         policy: HelpPolicy | None,
+        budget: Budget | None,
     ) -> None:
         self.story: Story = agent_that_is(
             "pending",
@@ -72,6 +74,7 @@ class Outside(RuleBasedStateMachine):
             max_rejections=rejections,
             max_interruptions=interruptions,
             help_policy=policy,
+            budget=budget,
         )
         self.model = AgentModel(self.story.state.spec)
         self.now_s = 10.0

@@ -11,7 +11,8 @@ from fleetlog.domain import events as e
 from fleetlog.domain.errors import NotAllowed
 from fleetlog.domain.values import Effect, Message, TicketKind
 from tests.domain.agent_model import Paper, check_log
-from tests.domain.agent_rules import FLAGS, IDS, REFUSED, Outside, is_of_age, sensible
+from tests.domain.agent_paying import Paying
+from tests.domain.agent_rules import FLAGS, IDS, REFUSED, is_of_age, sensible
 from tests.domain.given import agent_that_is, at, id_of, value
 
 NAMES = st.sampled_from(["look", "write"])
@@ -20,7 +21,7 @@ EFFECTS: list[Effect] = ["pure", "idempotent", "effectful"]
 AIMS = st.sampled_from([0, 0, 0, 0, 0, 0, -1, -1, 1, -2])
 
 
-class AgentMachine(Outside):
+class AgentMachine(Paying):
     """And what its run tells it."""
 
     @sensible(lambda model: model.works)
@@ -37,6 +38,8 @@ class AgentMachine(Outside):
             first = e.AgentResumed if is_cut or model.retry_at is not None else e.AgentStarted
             expected = [first] if first is e.AgentResumed or not model.has_begun else []
             expected += [e.StepDoubted] if model.tape and model.tape[-1].state == "open" else []
+        if expected is not None and model.call:
+            expected = [e.CallLost, *expected]
         made = self.tell(c.BeginRun(interrupted), expected)
         if expected is REFUSED:
             return
@@ -50,6 +53,8 @@ class AgentMachine(Outside):
                 self.model.cuts += is_cut
                 self.model.retry_at = None
                 self.model.wait_over()
+            case e.CallLost():
+                self.model.end_call(event.counted.cost_nusd)
             case e.StepDoubted():
                 self.model.write(self.at_step(-1), "doubted", event.name)
             case e.AgentReturned() | e.AgentFailed():
@@ -183,7 +188,7 @@ class AgentMachine(Outside):
         model, index = self.model, self.at_step(aim)
         is_last = model.works and bool(model.tape) and index == len(model.tape) - 1
         expected: list[type] | None = [] if model.in_doubt else [e.AgentSuspended]
-        if not is_last or model.tape[-1].state != "doubted":
+        if not is_last or model.tape[-1].state != "doubted" or model.call:
             expected = REFUSED
         if self.tell(c.SuspendInDoubt(index), expected):
             model.wait_over()
@@ -197,9 +202,11 @@ class AgentMachine(Outside):
         if not model.works:
             expected = []
         elif retryable and model.failures + 1 < model.spec.max_attempts:
-            expected = [e.AgentAttemptFailed]
+            expected = [e.CallLost, e.AgentAttemptFailed] if model.call else [e.AgentAttemptFailed]
         match self.tell(c.FailRun("it broke", retryable, jitter), expected):
-            case [e.AgentAttemptFailed(retry_uptime_s=due)]:
+            case [*lost, e.AgentAttemptFailed(retry_uptime_s=due)]:
+                for call in lost:
+                    model.end_call(call.counted.cost_nusd)
                 assert self.now_s < due <= self.now_s + 300.0
                 model.fail_attempt(due)
             case [_]:
@@ -265,6 +272,12 @@ class AgentMachine(Outside):
         assert agent.status in model.statuses()
         assert agent.is_due(at(self.now_s)) == model.is_due(self.now_s)
         assert agent.stillness == model.is_still()
+        assert (agent.calls, agent.spent.cost_nusd, agent.open_call is not None) == (
+            model.calls,
+            model.spent,
+            model.call is not None,
+        )
+        assert (agent.pause.kind if agent.pause else "") == model.pause
         assert [id for id, _ in agent.open_tickets] == model.open_tickets
         is_kept = model.works or (not model.spec.brain and model.hears)
         assert [id for id, _ in agent.unanswered()] == ([] if is_kept else model.open_questions)

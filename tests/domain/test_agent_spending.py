@@ -143,6 +143,11 @@ def test_a_paused_agent_takes_messages_and_can_be_cancelled_but_is_not_due() -> 
     assert agent.when(c.CancelAgent()) == [e.AgentCancelled("")]
 
 
+def test_what_has_ended_in_a_pause_is_not_resumed() -> None:
+    agent = spender(e.AgentPaused("lunch"), e.AgentCancelled())
+    agent.refuses(c.ResumeAgent(), NotAllowed, "is cancelled: there is nothing to resume")
+
+
 def test_a_call_that_is_under_way_ends_in_a_pause_and_no_other_starts() -> None:
     agent = spender(STARTED, e.AgentPaused("lunch"))
     assert agent.when(c.CompleteStep(0, "ask", "pure", value(), USED)) == [paid()]
