@@ -1,0 +1,202 @@
+"""The facts, in the past tense. A stored name is for ever; a Python name may move.
+
+Every event class gives its stored name as its msgspec tag; `ALL_EVENTS` lists them, and
+`STORED_NAMES` maps names to classes. A new field must have a default. A change that a default
+cannot express gets a new stored name and an upcaster in the runtime's codec.
+"""
+
+from fleetlog.domain.events.agent import (
+    AgentAttemptFailed,
+    AgentCancelled,
+    AgentCompleted,
+    AgentFailed,
+    AgentResultRejected,
+    AgentResumed,
+    AgentReturned,
+    AgentSpawned,
+    AgentStarted,
+    AgentSuspended,
+    AgentTimedOut,
+    CompactionUndone,
+    ProgressReported,
+    StepCompleted,
+    StepDoubted,
+    StepDoubtResolved,
+    StepFailed,
+    StepStarted,
+    WaitAbandoned,
+    WaitTimedOut,
+)
+from fleetlog.domain.events.fact import Fact, stored_name
+from fleetlog.domain.events.fleet import (
+    AgentAttached,
+    AgentEnded,
+    AgentsAdmitted,
+    FleetArchived,
+    FleetCancelled,
+    FleetClosed,
+    FleetCompleted,
+    FleetFailed,
+    FleetSpawned,
+    FleetStuck,
+    FleetTimedOut,
+    FleetTimeoutSet,
+)
+from fleetlog.domain.events.messages import (
+    HelpAnswered,
+    HelpCancelled,
+    HelpEscalated,
+    HelpExpired,
+    HelpReminded,
+    HelpRequested,
+    MessageAcknowledged,
+    MessageDelivered,
+    MessageSeen,
+    MessageSent,
+)
+from fleetlog.domain.events.money import (
+    AgentBudgetSet,
+    AgentPaused,
+    AgentUnpaused,
+    CallLost,
+    CallReleased,
+    CallStarted,
+    FleetBudgetSet,
+    FleetPaused,
+    FleetResumed,
+    SpendReleased,
+    SpendReserved,
+    SpendSettled,
+)
+from fleetlog.domain.events.runtime import CallRecorded, GateClosed
+
+__all__ = [
+    "ALL_EVENTS",
+    "STORED_NAMES",
+    "AgentAttached",
+    "AgentAttemptFailed",
+    "AgentBudgetSet",
+    "AgentCancelled",
+    "AgentCompleted",
+    "AgentEnded",
+    "AgentEvent",
+    "AgentFailed",
+    "AgentPaused",
+    "AgentResultRejected",
+    "AgentResumed",
+    "AgentReturned",
+    "AgentSpawned",
+    "AgentStarted",
+    "AgentSuspended",
+    "AgentTimedOut",
+    "AgentUnpaused",
+    "AgentsAdmitted",
+    "CallLost",
+    "CallRecorded",
+    "CallReleased",
+    "CallStarted",
+    "CompactionUndone",
+    "Event",
+    "Fact",
+    "FleetArchived",
+    "FleetBudgetSet",
+    "FleetCancelled",
+    "FleetClosed",
+    "FleetCompleted",
+    "FleetEvent",
+    "FleetFailed",
+    "FleetPaused",
+    "FleetResumed",
+    "FleetSpawned",
+    "FleetStuck",
+    "FleetTimedOut",
+    "FleetTimeoutSet",
+    "GateClosed",
+    "HelpAnswered",
+    "HelpCancelled",
+    "HelpEscalated",
+    "HelpExpired",
+    "HelpReminded",
+    "HelpRequested",
+    "MessageAcknowledged",
+    "MessageDelivered",
+    "MessageSeen",
+    "MessageSent",
+    "ProgressReported",
+    "SpendReleased",
+    "SpendReserved",
+    "SpendSettled",
+    "StepCompleted",
+    "StepDoubtResolved",
+    "StepDoubted",
+    "StepFailed",
+    "StepStarted",
+    "WaitAbandoned",
+    "WaitTimedOut",
+    "stored_name",
+]
+
+AgentEvent = (
+    AgentSpawned
+    | AgentStarted
+    | AgentResumed
+    | AgentSuspended
+    | AgentAttemptFailed
+    | AgentCompleted
+    | AgentReturned
+    | AgentResultRejected
+    | AgentFailed
+    | AgentCancelled
+    | AgentTimedOut
+    | ProgressReported
+    | StepStarted
+    | StepCompleted
+    | StepFailed
+    | StepDoubted
+    | StepDoubtResolved
+    | CompactionUndone
+    | WaitTimedOut
+    | CallStarted
+    | CallReleased
+    | CallLost
+    | AgentPaused
+    | AgentUnpaused
+    | AgentBudgetSet
+    | WaitAbandoned
+    | MessageDelivered
+    | MessageSent
+    | MessageSeen
+    | MessageAcknowledged
+    | HelpRequested
+    | HelpAnswered
+    | HelpReminded
+    | HelpEscalated
+    | HelpExpired
+    | HelpCancelled
+)
+FleetEvent = (
+    FleetSpawned
+    | AgentAttached
+    | AgentsAdmitted
+    | AgentEnded
+    | FleetTimeoutSet
+    | FleetClosed
+    | FleetStuck
+    | FleetCompleted
+    | FleetFailed
+    | FleetCancelled
+    | FleetTimedOut
+    | FleetArchived
+    | SpendReserved
+    | SpendSettled
+    | SpendReleased
+    | FleetPaused
+    | FleetResumed
+    | FleetBudgetSet
+)
+Event = AgentEvent | FleetEvent | GateClosed | CallRecorded
+
+ALL_EVENTS: tuple[type[Fact], ...] = (*AgentEvent.__args__, *FleetEvent.__args__, GateClosed, CallRecorded)
+
+
+STORED_NAMES: dict[str, type[Fact]] = {stored_name(event_class): event_class for event_class in ALL_EVENTS}
