@@ -63,8 +63,8 @@ class FleetModel:
 
     @property
     def may_move(self) -> list[str]:
-        """Who has started and not ended for good."""
-        return [name for name in self.started if name not in self.returned]
+        """Who has started, or has ended without (worked from outside), and has not ended for good."""
+        return [name for name in {**dict.fromkeys(self.started), **self.ended} if name not in self.returned]
 
     def is_stuck(self, waiting: set[str], idle: set[str]) -> bool:
         """If these wait and those do nothing more, nobody is left, and nobody may come from outside."""

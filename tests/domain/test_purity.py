@@ -252,7 +252,7 @@ def structs_in(module: Any, base: type[msgspec.Struct]) -> set[type[msgspec.Stru
         if isinstance(found, type)
         and issubclass(found, base)
         and found is not base
-        and found.__module__ == module.__name__
+        and found.__module__.startswith(module.__name__)
     }
 
 
