@@ -476,7 +476,8 @@ class AgentActor(AggregateHost[Agent]):
         now = self.engine.clock.now()
         try:
             agent, _ = self.load()
-            events = agent.decide(request.command, now)
+            messages = bundle.broadcast.deliveries[agent.id]
+            events = [event for one in messages for event in agent.decide(c.DeliverMessage(one), now)]
         except StoreFault as error:
             bundle.abort(error)
             self.discard(error)

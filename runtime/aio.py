@@ -96,6 +96,7 @@ class AsyncRuntime:
     resolve_doubt = _awaitable(Runtime.resolve_doubt)
     undo_compaction = _awaitable(Runtime.undo_compaction)
     send_message = _awaitable(Runtime.send_message)
+    send_messages = _awaitable(Runtime.send_messages)
     alert = _awaitable(Runtime.alert)
     inbox = _awaitable(Runtime.inbox)
     ack = _awaitable(Runtime.ack)

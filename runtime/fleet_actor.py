@@ -21,7 +21,7 @@ from fleetlog.runtime.agent_link import Unpark
 from fleetlog.runtime.aggregate_host import AggregateHost, first_part
 from fleetlog.runtime.engine import Engine, Request
 from fleetlog.runtime.journal import Part, Unit
-from fleetlog.runtime.mail import Broadcast, Bundle, Contribute, GetRoster, Sealed, Sent
+from fleetlog.runtime.mail import Broadcast, Bundle, Contribute, GetRoster, Sealed
 from fleetlog.runtime.stuck import CheckStill, Still, StillAnswer, StuckWatch
 
 __all__ = ["FleetActor", "Spawned"]
@@ -315,16 +315,16 @@ class FleetActor(AggregateHost[Fleet]):
             return
         broadcast = self._broadcasts.popleft()
         self._bundle = Bundle(broadcast, self._seal, self.engine.journal.put, self)
-        for recipient in broadcast.recipients:
+        for recipient in broadcast.deliveries:
             self.engine.residents.post(recipient, Contribute(self._bundle))
 
     def _seal(self, bundle: Bundle) -> Unit:
         """The bundle as one unit. Runs on the last contributor's thread; reads nothing of this actor."""
         request = bundle.broadcast.request
-        sent = Sent(bundle.broadcast.message.id, tuple(bundle.delivered))
+        outcome = bundle.broadcast.outcome(bundle.delivered)
         parts = list(bundle.parts)
         if request.key is not None and parts:
-            call = e.CallRecorded(request.key.operation, request.key.arguments_digest, request.key.seal(sent))
+            call = e.CallRecorded(request.key.operation, request.key.arguments_digest, request.key.seal(outcome))
             origin = (self.engine.clock.now().wall_ms, request.by, request.cause)
             parts.append(first_part(request.key.stream_id, call, origin))
-        return Unit(parts, request.reply, sent)
+        return Unit(parts, request.reply, outcome)

@@ -36,6 +36,7 @@ from fleetlog.domain.values import (
 )
 from fleetlog.runtime import arguments, mail
 from fleetlog.runtime.assembly import Assembly, RuntimeConfig
+from fleetlog.runtime.batch import Batches
 from fleetlog.runtime.brains.function import Brain
 from fleetlog.runtime.brains.result_schema import check_schema
 from fleetlog.runtime.calls import Call
@@ -57,7 +58,7 @@ from fleetlog.runtime.tickets import Tickets
 __all__ = ["Runtime", "RuntimeConfig"]
 
 
-class Runtime(Tickets):
+class Runtime(Tickets, Batches):
     """One event log, its actors and its workers. Make it with `Runtime.open`."""
 
     def __init__(self, parts: Assembly, config: RuntimeConfig) -> None:

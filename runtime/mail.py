@@ -4,9 +4,11 @@ One recipient: its actor decides. Several: the fleet's actor gathers one event f
 into one commit, one broadcast of a fleet after the other, so that two of them can never wait for each other.
 """
 
+import functools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 
@@ -28,6 +30,7 @@ __all__ = [
     "Sent",
     "check_message",
     "post_message",
+    "recipients_of",
     "roster",
 ]
 
@@ -55,11 +58,16 @@ class GetRoster:
 
 @dataclass(frozen=True, slots=True)
 class Broadcast:
-    """Asks a fleet's actor to deliver to several recipients in one commit."""
+    """Asks a fleet's actor to deliver to several recipients in one commit.
 
-    message: Message
-    recipients: tuple[str, ...]
+    `deliveries` are the messages for each recipient; `outcome` makes the reply's outcome of those who were reached.
+    `is_whole`: nobody gets anything when one recipient refuses.
+    """
+
+    deliveries: Mapping[str, Sequence[Message]]
+    outcome: Callable[[Sequence[str]], Any]
     request: Request
+    is_whole: bool = False
 
     def refuse(self, error: FleetlogError) -> None:
         """Answer with an error."""
@@ -98,7 +106,7 @@ class Bundle:
         self.broadcast, self.parts = broadcast, list[Part]()
         self.delivered: list[str] = []
         self._seal, self._put, self._owner = seal, put, owner
-        self._missing = len(broadcast.recipients)
+        self._missing = len(broadcast.deliveries)
         self._refusal: Refused | None = None
         self._error: FleetlogError | None = None
         self._lock = threading.Lock()  # guards all of it: contributors are on several threads
@@ -132,7 +140,7 @@ class Bundle:
 
     def _finish(self) -> None:
         error = self._error
-        if error is None and not self.delivered and self._refusal is not None:
+        if error is None and (self.broadcast.is_whole or not self.delivered):
             error = self._refusal
         if error is None:
             self._put(self._seal(self))
@@ -175,7 +183,7 @@ def post_message(
 ) -> Reply[Receipt]:
     """Send a checked message; the future's outcome is a `Sent`, set after the commit. From outside the
     actors only: it may wait for a roster or for room in a mailbox."""
-    recipients = _recipients(engine, fleet_id, message.sender, to, skills)
+    recipients = recipients_of(engine, fleet_id, message.sender, to, skills)
     reply: Reply[Receipt] = Reply()
     if to == "*":
         broadcast_message = Message(
@@ -186,17 +194,24 @@ def post_message(
             message.correlation_id,
             len(recipients),
         )
-        request = Request(DeliverMessage(broadcast_message), reply, by, message.id, key)
+        deliveries = dict.fromkeys(recipients, (broadcast_message,))
+        request = Request(None, reply, by, message.id, key)
         if not recipients:
             raise Refused(f"Fleet {fleet_id} has no other agent to send to")
-        engine.residents.send(fleet_id, Broadcast(broadcast_message, recipients, request))
+        outcome = functools.partial(_sent_to, message.id)
+        engine.residents.send(fleet_id, Broadcast(deliveries, outcome, request))
     else:
         request = Request(DeliverMessage(message), reply, by, message.id, key)
         engine.residents.send(recipients[0], request)
     return reply
 
 
-def _recipients(engine: Engine, fleet_id: str, sender: str, to: str, skills: tuple[str, ...]) -> tuple[str, ...]:
+def _sent_to(message_id: str, reached: Sequence[str]) -> Sent:
+    return Sent(message_id, tuple(reached))
+
+
+def recipients_of(engine: Engine, fleet_id: str, sender: str, to: str, skills: tuple[str, ...]) -> tuple[str, ...]:
+    """Who a message reaches, by the roster that is known, or else a fresh one; raises `Refused`."""
     try:
         return roster(engine, fleet_id).recipients(sender, to, skills)
     except Refused:

@@ -11,6 +11,7 @@ from fleetlog.runtime.rows import AgentRow, CallRow, FleetRow, HelpRow, InboxMes
 __all__ = [
     "AckReply",
     "AgentList",
+    "BatchReply",
     "FleetList",
     "FleetReply",
     "FleetStatus",
@@ -39,6 +40,13 @@ class SendReply(msgspec.Struct, frozen=True):
     message_id: str
     recipients: tuple[str, ...]
     deliveries: dict[str, str]
+    position: int = 0
+
+
+class BatchReply(msgspec.Struct, frozen=True):
+    """The messages of a batch were delivered; `results` are in their order."""
+
+    results: tuple[SendReply, ...]
     position: int = 0
 
 
