@@ -145,3 +145,7 @@ class ResultRejected(BrainError):
     def __init__(self, reasons: tuple[str, ...]) -> None:
         super().__init__("the result does not fit its schema: " + "; ".join(reasons))
         self.reasons = reasons
+
+
+class Unauthenticated(Refused):
+    """The token is not known, is revoked or has expired."""

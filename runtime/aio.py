@@ -111,6 +111,8 @@ class AsyncRuntime:
     list_fleets = _awaitable(Runtime.list_fleets)
     list_agents = _awaitable(Runtime.list_agents)
     definitions = _awaitable(Runtime.definitions)
+    health = _awaitable(Runtime.health)
+    unread = _awaitable(Runtime.unread)
     gates = _awaitable(Runtime.gates)
     drafts = _awaitable(Runtime.drafts)
     resolve_fleet = _awaitable(Runtime.resolve_fleet)

@@ -79,6 +79,7 @@ class Assembly:
         self._closing = contextlib.ExitStack()
         self._close_lock = threading.Lock()
         self._config = config
+        self.directory = directory
         self._notified = directory / "notified" if directory is not None else None
         try:
             self._start(directory, config, clock, brains, store)

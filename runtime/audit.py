@@ -35,8 +35,8 @@ class _Stream:
         self.state = _fresh_state(stream_id)
 
 
-def verify(store: EventStore, head: int | None = None) -> Verdict:
-    """Read the whole log up to `head` once and check every stream."""
+def verify(store: EventStore, head: int | None = None, *, since: int = 0) -> Verdict:
+    """Read the whole log up to `head` once and check every stream; told is what is found behind `since`."""
     streams: dict[str, _Stream] = {}
     findings: list[str] = []
     events = 0
@@ -47,7 +47,7 @@ def verify(store: EventStore, head: int | None = None) -> Verdict:
             stream_id = str(stored.originator_id)
             stream = streams.setdefault(stream_id, _Stream(stream_id))
             if not stream.broken:
-                _check(stream_id, stream, stored, findings)
+                _check(stream_id, stream, stored, findings if stored.id > since else [])
     except StoreFault as error:
         findings.append(str(error))
     return Verdict(not findings, events, len(streams), tuple(findings[:_MAX_FINDINGS]))

@@ -17,7 +17,7 @@ import msgspec
 import typer
 
 from fleetlog.domain.errors import Fault, FleetlogError, InvalidArgument
-from fleetlog.runtime import cli_money
+from fleetlog.runtime import cli_money, cli_serving
 from fleetlog.runtime.arguments import folder
 from fleetlog.runtime.cli_options import (
     Dir,
@@ -314,6 +314,8 @@ def archive(fleet: OneFleet, reason: Reason = "", directory: Dir = DEFAULT_DIR, 
     say_changed(Screen(as_json=as_json), reply, f"Archived {fleet_id}.")
 
 
+app.command()(cli_serving.serve)
+app.command()(cli_serving.mcp)
 app.command()(cli_money.spend)
 app.command()(cli_money.pause)
 app.command()(cli_money.budget)

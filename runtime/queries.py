@@ -103,6 +103,18 @@ class Queries:
         )
         return [row["fleet_id"] for row in rows]
 
+    def status_counts(self) -> tuple[dict[str, int], dict[str, int]]:
+        """How many fleets, and how many agents, are in each state, archived ones included."""
+        fleets = (
+            "SELECT CASE WHEN pause_kind<>'' AND status='running' THEN 'paused' ELSE status END AS shown FROM fleets"
+        )
+        both = (fleets, f"SELECT {_AGENT_STATUS} AS shown FROM agents")
+        counts = [
+            {row["shown"]: row["n"] for row in self._rows(f"SELECT shown, count(*) AS n FROM ({one}) GROUP BY shown")}
+            for one in both
+        ]
+        return counts[0], counts[1]
+
     def _fleet_row(self, row: sqlite3.Row) -> FleetRow:
         counts = self._rows(
             f"SELECT {_AGENT_STATUS} AS shown, count(*) AS n FROM agents WHERE fleet_id=? GROUP BY shown",
@@ -229,6 +241,11 @@ class Queries:
             (agent_id, since or 0, all),
         )
         return [_inbox_message(row) for row in rows]
+
+    def unread(self, agent_id: str) -> int:
+        """How many messages the agent has not acknowledged."""
+        counted = self._rows("SELECT count(*) AS n FROM inbox WHERE agent_id=? AND state<>'acknowledged'", (agent_id,))
+        return int(counted[0]["n"])
 
     def deliveries(self, message_id: str, recipients: Sequence[str]) -> dict[str, str]:
         """The state of a message at each of these recipients."""

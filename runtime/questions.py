@@ -13,6 +13,7 @@ from fleetlog.runtime.assembly import Assembly
 from fleetlog.runtime.audit import Verdict, verify
 from fleetlog.runtime.brains.gate import GateState
 from fleetlog.runtime.definitions.catalog import Catalog
+from fleetlog.runtime.health import Health, health_of
 from fleetlog.runtime.replies import (
     AgentList,
     Definitions,
@@ -152,6 +153,11 @@ class Questions:
         position = self._catch_up()
         return InboxReply(tuple(self._parts.queries.inbox(agent_id, since, all=all)), position)
 
+    def unread(self, agent_id: str) -> int:
+        """How many messages an agent has not acknowledged, as far as the views have come: it never waits."""
+        self._check_open()
+        return self._parts.queries.unread(agent_id)
+
     def list_help(self, fleet_id: str | None = None, status: str | None = None, *, kind: str | None = None) -> HelpList:
         """Tickets: `open`, `answered`, `expired`, `cancelled` or all; of kind `help`, `approval` or both."""
         position = self._catch_up()
@@ -166,10 +172,16 @@ class Questions:
         self._catch_up()
         return tuple(self._parts.queries.doubts(fleet_id))
 
-    def verify_ledger(self) -> Verdict:
-        """Read the whole log and check that every stream is contiguous, chained and folds."""
+    def health(self) -> Health:
+        """How this runtime is: sizes, counts, lag, gates. It never waits."""
         self._check_open()
-        return verify(self._parts.engine.store)
+        return health_of(self._parts)
+
+    def verify_ledger(self, *, since: int = 0) -> Verdict:
+        """Read the whole log and check that every stream is contiguous, chained and folds. What is wrong up to the
+        position `since` is not told again."""
+        self._check_open()
+        return verify(self._parts.engine.store, since=checks.integer("since", since, at_least=0))
 
     def artifact(self, sha256: str) -> bytes:
         """The content of an artifact."""

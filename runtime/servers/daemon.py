@@ -1,0 +1,225 @@
+"""`fleetlog serve`: one process that has a runtime directory and lets others in, by HTTP, MCP and its socket.
+
+Its rule: what is started is stopped in the reverse order, and a stop loses nothing: no new work is taken, steps in
+flight get a moment, the rest goes on at the next start.
+"""
+
+import logging
+import os
+import secrets
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import uvicorn
+from mcp.server import ServerRequestContext
+from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from mcp.server.subscriptions import InMemorySubscriptionBus
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from fleetlog.domain.errors import InvalidArgument, Unauthenticated
+from fleetlog.runtime.access.door import Door
+from fleetlog.runtime.access.principal import OPERATOR_PRINCIPAL, Principal
+from fleetlog.runtime.host import Runtime
+from fleetlog.runtime.servers.address import DaemonAddress, socket_path
+from fleetlog.runtime.servers.announcements import Announcements
+from fleetlog.runtime.servers.guard import PRINCIPAL, Guard, GuardPolicy, hosts_of
+from fleetlog.runtime.servers.mcp import mcp_server
+from fleetlog.runtime.servers.patience import PatientProtocol
+from fleetlog.runtime.servers.sessions import Sessions
+from fleetlog.runtime.servers.surface import Surface
+from fleetlog.runtime.servers.tools.all import all_tools
+
+__all__ = ["Daemon", "ServerConfig"]
+
+logger = logging.getLogger("fleetlog.servers")
+
+MAX_HTTP_CONNECTIONS = 1_000
+STOP_S = 3
+
+
+class ServerConfig(msgspec.Struct, frozen=True):
+    """Where to listen. Port 0 takes a free one. `allowed_hosts` are further names this server is reached by,
+    `allowed_origins` of web pages that may call it. An address that is not loopback needs `needs_token`."""
+
+    host: str = "127.0.0.1"
+    port: int = 7420
+    needs_token: bool = False
+    allowed_hosts: tuple[str, ...] = ()
+    allowed_origins: tuple[str, ...] = ()
+    default_brain: str = ""
+
+
+class Daemon:
+    """The servers of one open runtime. `run` serves until it is told to stop."""
+
+    def __init__(self, runtime: Runtime, directory: Path, config: ServerConfig) -> None:
+        _check_exposed(config)
+        self.runtime, self.directory, self.config = runtime, directory, config
+        self._own_token = f"fl_local_{secrets.token_urlsafe(32)}"
+        self._listener = _listen(config)
+        self.url = f"http://{_url_host(config.host)}:{self._listener.getsockname()[1]}"
+        tools = all_tools(default_brain=config.default_brain, stream_url=self.url)
+        self.surface = Surface(runtime, tools)
+        self._bus = InMemorySubscriptionBus()
+        self._sessions = Sessions(self.surface, self._bus, self._principal_of)
+        self._closing = ExitStack()
+        server = mcp_server(self.surface, self._bus, _principal, self._closing)
+        self._plain = StreamableHTTPSessionManager(server, stateless=True, json_response=True)
+        self._streaming = StreamableHTTPSessionManager(server, stateless=True)
+        self.address = DaemonAddress(
+            self.url, str(socket_path(directory)), self._own_token, os.getpid(), metadata.version("fleetlog")
+        )
+
+    # --- who is there --------------------------------------------------------------------------
+
+    def authenticate(self, token: str) -> Principal:
+        """The bearer's principal; raises `Unauthenticated`."""
+        if secrets.compare_digest(token.encode(), self._own_token.encode()):
+            return OPERATOR_PRINCIPAL
+        raise Unauthenticated("this token is not known")
+
+    def _principal_of(self, token: str) -> Principal:
+        """Of a client at the socket, which only the directory's owner can open."""
+        return self.authenticate(token) if token else OPERATOR_PRINCIPAL
+
+    def door(self, request: Request) -> Door:
+        """The facade as this request's caller may use it."""
+        return Door(self.runtime, request.scope[PRINCIPAL])
+
+    async def run_blocking(self, call: Callable[[], Any]) -> Any:
+        """A blocking call on the daemon's threads, awaited."""
+        return await self.surface.in_thread(call)
+
+    # --- the application -----------------------------------------------------------------------
+
+    def app(self) -> Guard:
+        """The ASGI application, guarded."""
+        routes = [Route("/mcp", _Endpoint(self._mcp), methods=["GET", "POST", "DELETE"])]
+        policy = GuardPolicy(
+            hosts_of((*self.config.allowed_hosts, self.config.host)),
+            frozenset(self.config.allowed_origins),
+            self.config.needs_token,
+        )
+        return Guard(Starlette(routes=routes, lifespan=self._lifespan), policy, self.authenticate)
+
+    async def _mcp(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """A request that wants to hear of its progress, or to listen, is answered by a stream, any other by JSON."""
+        body = await _whole(receive)
+        manager = self._streaming if b"progressToken" in body or b"subscriptions/listen" in body else self._plain
+        await manager.handle_request(scope, _again(body, receive), send)
+
+    @asynccontextmanager
+    async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            stack.callback(self._closing.close)
+            await stack.enter_async_context(self._plain.run())
+            await stack.enter_async_context(self._streaming.run())
+            announcements = Announcements(self.runtime, self._bus.publish)
+            await stack.enter_async_context(announcements.running())
+            await self._sessions.start(Path(self.address.socket))
+            stack.push_async_callback(self._sessions.close)
+            self.address.write(self.directory)
+            stack.callback(self.address.remove, self.directory)
+            yield
+
+    # --- running -------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Serve until SIGTERM or SIGINT, or `stop`. The runtime stays open: who opened it closes it."""
+        config = uvicorn.Config(
+            self.app(),
+            http=PatientProtocol,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            limit_concurrency=MAX_HTTP_CONNECTIONS,
+            timeout_graceful_shutdown=STOP_S,
+        )
+        self._uvicorn = uvicorn.Server(config)
+        try:
+            self._uvicorn.run(sockets=[self._listener])
+        finally:
+            self.surface.close()
+            self._listener.close()
+
+    def stop(self) -> None:
+        """Have `run` return soon. Any thread."""
+        self._uvicorn.should_exit = True
+
+
+class _Endpoint:
+    """An ASGI callable as a route's endpoint."""
+
+    def __init__(self, serve: Callable[[Scope, Receive, Send], Awaitable[None]]) -> None:
+        self._serve = serve
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._serve(scope, receive, send)
+
+
+async def _whole(receive: Receive) -> bytes:
+    parts = []
+    while True:
+        message = await receive()
+        parts.append(message.get("body", b""))
+        if not message.get("more_body", False):
+            return b"".join(parts)
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    """A `receive` that gives the body once more, and then what comes."""
+    given = False
+
+    async def replay() -> Any:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return replay
+
+
+def _principal(ctx: ServerRequestContext[Any, Any]) -> Principal:
+    assert ctx.request is not None
+    principal: Principal = ctx.request.scope[PRINCIPAL]
+    return principal
+
+
+def _listen(config: ServerConfig) -> socket.socket:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            config.host, config.port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP
+        )[0]
+        listener = socket.socket(family, kind, protocol)  # with its protocol named, asyncio sets TCP_NODELAY
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except (OSError, OverflowError) as error:
+        raise InvalidArgument(f"cannot listen at {config.host} port {config.port}: {error}") from error
+    return listener
+
+
+def _is_loopback(host: str) -> bool:
+    return host in ("localhost", "::1") or host.startswith("127.")
+
+
+def _url_host(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _check_exposed(config: ServerConfig) -> None:
+    if _is_loopback(config.host):
+        return
+    if not config.needs_token:
+        raise InvalidArgument(
+            f"'{config.host}' can be reached by others: require a token (--require-token), and issue one with "
+            "fleetlog token issue"
+        )

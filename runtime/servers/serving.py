@@ -1,0 +1,22 @@
+"""A runtime directory, opened and served until the process is told to stop."""
+
+from collections.abc import Callable
+
+from fleetlog.domain.errors import InvalidArgument
+from fleetlog.runtime.host import Runtime
+from fleetlog.runtime.ownership import directory_path
+from fleetlog.runtime.servers.daemon import Daemon, ServerConfig
+
+__all__ = ["serve"]
+
+
+def serve(directory: str, config: ServerConfig, on_ready: Callable[[str], object]) -> None:
+    """Serve until SIGTERM or SIGINT. `on_ready` is told the url. Raises `DirectoryOwned` when another process runs
+    the directory's fleets, `InvalidArgument` when it cannot be served so."""
+    path = directory_path(directory)
+    if path is None:
+        raise InvalidArgument("'--dir' must be a directory: nobody else finds a runtime in memory")
+    with Runtime.open(path) as runtime:
+        daemon = Daemon(runtime, path, config)
+        on_ready(daemon.url)
+        daemon.run()

@@ -1,0 +1,165 @@
+"""The daemon's side of stdio clients: one MCP session for each connection to its Unix socket.
+
+Frames are described in stdio.py. A session's calls that change something are made in the order of its lines.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any
+
+import anyio
+import mcp.types as t
+import msgspec
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+from mcp.server.subscriptions import SubscriptionBus
+from mcp.shared.message import SessionMessage
+
+from fleetlog.domain.errors import FleetlogError
+from fleetlog.runtime.access.principal import Principal
+from fleetlog.runtime.servers.mcp import IDEMPOTENCY_KEY, mcp_server
+from fleetlog.runtime.servers.surface import Surface
+
+__all__ = ["Sessions"]
+
+logger = logging.getLogger("fleetlog.servers")
+
+MAX_LINE_BYTES = 16 * 1024 * 1024
+HELLO_TIMEOUT_S = 5.0
+PARSE_ERROR, INVALID_REQUEST = -32700, -32600
+
+
+class Hello(msgspec.Struct, frozen=True):
+    """A connection's first line. `token` is empty for the directory's owner."""
+
+    fleetlog: int
+    token: str = ""
+
+
+class Sessions:
+    """All sessions of a daemon. Its methods are for the daemon's event loop."""
+
+    def __init__(self, surface: Surface, bus: SubscriptionBus, principal_of: Callable[[str], Principal]) -> None:
+        self._surface, self._bus, self._principal_of = surface, bus, principal_of
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._server: asyncio.Server | None = None
+        self._path: Path | None = None
+
+    async def start(self, path: Path) -> None:
+        """Listen at the path; nobody but the owner may connect."""
+        path.unlink(missing_ok=True)
+        self._server = await asyncio.start_unix_server(self._connected, path, limit=MAX_LINE_BYTES)
+        path.chmod(0o600)
+        self._path = path
+
+    async def close(self) -> None:
+        """Listen no more, and end the sessions: their clients connect again to the next daemon."""
+        if self._server is not None:
+            self._server.close()
+        if self._path is not None:
+            self._path.unlink(missing_ok=True)
+        for task in list(self._tasks):
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=2)
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        try:
+            await self._serve(reader, writer)
+        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass  # the client has gone, or the daemon goes
+        except Exception:
+            logger.exception("action=session_failed")
+        finally:
+            self._tasks.discard(task)
+            writer.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        hello = await asyncio.wait_for(reader.readline(), HELLO_TIMEOUT_S)
+        try:
+            principal = self._principal_of(msgspec.json.decode(hello, type=Hello).token)
+        except (msgspec.MsgspecError, FleetlogError) as error:
+            principal, refusal = None, str(error)
+        if principal is None:
+            await _refuse_all(reader, writer, refusal)
+            return
+        await _Session(self._surface, self._bus, principal, reader, writer).run()
+
+
+async def _refuse_all(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, reason: str) -> None:
+    """Tell a client with a wrong token so at its every request."""
+    async for frame in reader:
+        with suppress(msgspec.MsgspecError):
+            request = msgspec.json.decode(frame.partition(b"\t")[2])
+            if isinstance(request, dict) and "id" in request:
+                await _write(writer, request["id"], _error(request["id"], INVALID_REQUEST, reason))
+
+
+class _Session:
+    """One client's connection."""
+
+    def __init__(
+        self,
+        surface: Surface,
+        bus: SubscriptionBus,
+        principal: Principal,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+    ) -> None:
+        self._reader, self._writer = reader, writer
+        self._closing = ExitStack()
+        lane = surface.lane()
+        self._server = mcp_server(lane, bus, lambda _: principal, self._closing)
+
+    async def run(self) -> None:
+        """Serve until the client has gone."""
+        heard, to_server = anyio.create_memory_object_stream[SessionMessage | Exception](0)
+        said, from_server = anyio.create_memory_object_stream[SessionMessage](0)
+        with self._closing:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._read, heard)
+                tasks.start_soon(self._write_all, from_server)
+                await self._server.run(to_server, said, self._server.create_initialization_options())
+                tasks.cancel_scope.cancel()
+
+    async def _read(self, heard: MemoryObjectSendStream[SessionMessage | Exception]) -> None:
+        async with heard:
+            async for frame in self._reader:
+                key, _, line = frame.partition(b"\t")
+                try:
+                    message: Any = t.jsonrpc_message_adapter.validate_json(line, by_name=False)
+                except ValueError as error:
+                    await _write(self._writer, "", _error(None, PARSE_ERROR, f"this line is no message: {error}"[:500]))
+                    continue
+                if isinstance(message, t.JSONRPCRequest) and message.method == "tools/call":
+                    _give_key(message, key.decode())
+                await heard.send(SessionMessage(message))
+
+    async def _write_all(self, said: MemoryObjectReceiveStream[SessionMessage]) -> None:
+        async with said:
+            async for one in said:
+                message = one.message
+                answered = message.id if isinstance(message, t.JSONRPCResponse | t.JSONRPCError) else ""
+                text = message.model_dump_json(by_alias=True, exclude_unset=True)
+                await _write(self._writer, answered, text.encode())
+
+
+def _give_key(message: t.JSONRPCRequest, key: str) -> None:
+    params = message.params if message.params is not None else {}
+    meta = params.get("_meta")
+    message.params = {**params, "_meta": {IDEMPOTENCY_KEY: key, **(meta if isinstance(meta, dict) else {})}}
+
+
+async def _write(writer: asyncio.StreamWriter, answered: object, line: bytes) -> None:
+    request_id = msgspec.json.encode(answered) if answered not in ("", None) else b""
+    writer.write(request_id + b"\t" + line + b"\n")
+    await writer.drain()
+
+
+def _error(request_id: object, code: int, message: str) -> bytes:
+    return msgspec.json.encode({"jsonrpc": "2.0", "id": request_id, "error": {"code": code, "message": message}})

@@ -1,0 +1,141 @@
+"""The tools as a caller meets them: looked up, checked, called for a principal, answered as JSON.
+
+Its rule: every call is answered, bad or good; what was refused has recorded nothing. A call that waits holds no
+thread while it waits.
+"""
+
+import asyncio
+import copy
+import functools
+import logging
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any, TypeVar
+
+import msgspec
+
+from fleetlog.domain.errors import FleetlogError, InvalidArgument
+from fleetlog.runtime.access.door import Door
+from fleetlog.runtime.access.principal import Principal
+from fleetlog.runtime.host import Runtime
+from fleetlog.runtime.servers.tools.checking import nearest
+from fleetlog.runtime.servers.tools.tool import Tool
+
+__all__ = ["Answer", "Report", "Surface"]
+
+logger = logging.getLogger("fleetlog.servers")
+
+PROGRESS_EVERY_S = 5.0
+T = TypeVar("T")
+Report = Callable[[float, float, str], Awaitable[None]]
+"""Told, of a call that waits: seconds waited, seconds it may wait, and a word about it."""
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What a tool answers: JSON-ready, an object."""
+
+    content: dict[str, Any]
+    is_error: bool = False
+
+    @property
+    def text(self) -> str:
+        """The same as JSON text."""
+        return msgspec.json.encode(self.content).decode()
+
+
+class Surface:
+    """The tools of one runtime. Its methods are for one event loop; the calls run on threads of its own."""
+
+    def __init__(self, runtime: Runtime, tools: Sequence[Tool], threads: int = 32) -> None:
+        self.runtime = runtime
+        self.tools = {tool.name: tool for tool in tools}
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="fleetlog-tools")
+        self._lane: asyncio.Lock | None = None
+
+    def lane(self) -> "Surface":
+        """The same for one caller whose calls that change something are to be made one after the other."""
+        lane = copy.copy(self)
+        lane._lane = asyncio.Lock()
+        return lane
+
+    def close(self) -> None:
+        """Take no more calls; those that are under way end by themselves."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def in_thread(self, call: Callable[[], T]) -> T:
+        """A blocking call, awaited."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+
+    async def answer(
+        self,
+        principal: Principal,
+        name: str,
+        given: object,
+        *,
+        idempotency_key: str | None = None,
+        report: Report | None = None,
+    ) -> Answer:
+        """Call a tool. The key counts for tools that change something, where the arguments name none."""
+        try:
+            tool = self._tool(name)
+            arguments = tool.checked(_keyed(tool, given, idempotency_key))
+            door = Door(self.runtime, principal)
+            content = await self._called(tool, door, arguments, report)
+            return Answer(await self.in_thread(functools.partial(self._content, tool, principal, arguments, content)))
+        except FleetlogError as error:
+            return Answer({"error": str(error)}, is_error=True)
+        except Exception:  # the last door: a client gets a sentence, the log gets the traceback
+            logger.exception("action=tool_failed tool=%s", name)
+            said = f"{name}: this is a defect of fleetlog; its log has the details, and the call may or may not count"
+            return Answer({"error": said}, is_error=True)
+
+    def _tool(self, name: str) -> Tool:
+        tool = self.tools.get(name)
+        if tool is None:
+            raise InvalidArgument(f"There is no tool '{name[:80]}'{nearest(name, self.tools)}")
+        return tool
+
+    async def _called(self, tool: Tool, door: Door, arguments: msgspec.Struct, report: Report | None) -> Any:
+        wait_ms = getattr(arguments, "wait_ms", 0)
+        call = functools.partial(tool.call, door, arguments)
+        if self._lane is not None and not tool.hints.reads:
+            async with self._lane:
+                return await self.in_thread(call)
+        if tool.is_final is None or not wait_ms:
+            return await self.in_thread(call)
+        return await self._awaited(call, tool.is_final, wait_ms / 1000, report)
+
+    async def _awaited(
+        self, call: Callable[[], T], is_final: Callable[[T], bool], wait_s: float, report: Report | None
+    ) -> T:
+        """The answer once it is final, or as it is when the time is over: asked again whenever the views move on."""
+        loop = asyncio.get_running_loop()
+        moved = asyncio.Event()
+        began = time.monotonic()
+        with self.runtime.listening(lambda: loop.call_soon_threadsafe(moved.set)):
+            while True:
+                moved.clear()
+                answer = await self.in_thread(call)
+                waited_s = time.monotonic() - began
+                if is_final(answer) or waited_s >= wait_s:
+                    return answer
+                if report is not None:
+                    await report(waited_s, wait_s, "waiting")
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(moved.wait(), min(PROGRESS_EVERY_S, wait_s - waited_s))
+
+    def _content(self, tool: Tool, principal: Principal, arguments: msgspec.Struct, content: object) -> dict[str, Any]:
+        """The answer as JSON-ready values, with the count of what the acting agent has not read."""
+        built: dict[str, Any] = msgspec.to_builtins(content, str_keys=True)
+        agent_id = principal.agent_id or (getattr(arguments, tool.acting) if tool.acting else "")
+        if agent_id.startswith("agent-"):
+            built["unread"] = self.runtime.unread(agent_id)
+        return built
+
+
+def _keyed(tool: Tool, given: object, idempotency_key: str | None) -> object:
+    if idempotency_key is None or tool.hints.reads or not isinstance(given, dict):
+        return given
+    return {"idempotency_key": idempotency_key, **given}

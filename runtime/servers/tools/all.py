@@ -1,0 +1,19 @@
+"""The whole tool surface."""
+
+from fleetlog.runtime.servers.tools.fleets import fleet_tools
+from fleetlog.runtime.servers.tools.house import house_tools
+from fleetlog.runtime.servers.tools.messages import message_tools
+from fleetlog.runtime.servers.tools.people import people_tools
+from fleetlog.runtime.servers.tools.tool import Tool
+
+__all__ = ["all_tools"]
+
+
+def all_tools(*, default_brain: str, stream_url: str) -> tuple[Tool, ...]:
+    """Every tool. Agents that name no brain get the default one; event streams are under the url."""
+    return (
+        *fleet_tools(default_brain),
+        *message_tools(stream_url),
+        *people_tools(),
+        *house_tools(),
+    )

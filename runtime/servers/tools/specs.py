@@ -1,0 +1,85 @@
+"""Fleets and agents as callers of the tools describe them, and how that becomes a spec."""
+
+from decimal import Decimal, InvalidOperation
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from fleetlog.domain.errors import InvalidArgument
+from fleetlog.domain.values import AgentSpec, Budget, DoubtPolicy, McpServerSpec
+from fleetlog.runtime.servers.tools.tool import Key, Text, seconds
+
+__all__ = ["AgentArguments", "AttachArguments", "BudgetArguments", "agent_spec", "budget"]
+
+_NUSD = 1_000_000_000
+
+
+class BudgetArguments(msgspec.Struct, frozen=True, kw_only=True):
+    """What may be spent; what is left out is without limit."""
+
+    tokens: Annotated[int, Meta(ge=1)] | None = None
+    cost_usd: Annotated[float | str | None, Meta(description='Dollars; a string such as "1.25" is taken exactly.')] = (
+        None
+    )
+    turns: Annotated[int, Meta(ge=1, description="Model calls.")] | None = None
+    wall_ms: Annotated[int, Meta(ge=1)] | None = None
+
+
+class AgentArguments(msgspec.Struct, frozen=True, kw_only=True):
+    """One agent to spawn."""
+
+    role: Annotated[Text, Meta(description="What it is, in a word or two.")]
+    prompt: Annotated[Text, Meta(description="What it is to do.")]
+    name: Annotated[str, Meta(description="Its name in the fleet; made of the role if left out.")] = ""
+    agent: Annotated[str, Meta(description="The agent definition it is made of (list_agents).")] = ""
+    model: str = ""
+    brain: Annotated[str | None, Meta(description="claude, command, external, or a function known to the runtime.")] = (
+        None
+    )
+    skills: tuple[str, ...] = ()
+    tools: Annotated[tuple[str, ...] | None, Meta(description="Workspace tools it is offered.")] = None
+    grants: Annotated[tuple[str, ...], Meta(description="What it may do without asking: write, run, network ...")] = ()
+    depends_on: Annotated[tuple[str, ...], Meta(description="Names of agents that must have completed first.")] = ()
+    each: Annotated[tuple[Any, ...] | None, Meta(description="One agent is made for each of these items.")] = None
+    result_schema: Annotated[dict[str, Any] | bool | None, Meta(description="A JSON Schema its result must fit.")] = (
+        None
+    )
+    budget: BudgetArguments | None = None
+    max_attempts: Annotated[int, Meta(ge=1)] = 3
+    max_tokens: Annotated[int, Meta(ge=1)] | None = None
+    mcp_servers: tuple[McpServerSpec, ...] = ()
+    on_doubt: dict[str, DoubtPolicy] | None = None
+
+
+class AttachArguments(AgentArguments, frozen=True, kw_only=True):
+    """One agent to add to a fleet."""
+
+    fleet_id: Text
+    idempotency_key: Key = None
+
+
+def agent_spec(tool: str, given: AgentArguments, default_brain: str) -> AgentSpec:
+    """The agent's spec; the brain is the default one where none is named."""
+    known = set(AgentSpec.__struct_fields__) - {"brain", "budget"}
+    same = {name: value for name, value in msgspec.structs.asdict(given).items() if name in known}
+    brain = default_brain if given.brain is None else given.brain
+    return AgentSpec(**same, brain=brain, budget=budget(tool, given.budget))
+
+
+def budget(tool: str, given: BudgetArguments | None) -> Budget | None:
+    """The budget in the log's units."""
+    if given is None:
+        return None
+    cost = None if given.cost_usd is None else _nano_dollars(tool, given.cost_usd)
+    return Budget(tokens=given.tokens, cost_nusd=cost, turns=given.turns, wall_s=seconds(given.wall_ms))
+
+
+def _nano_dollars(tool: str, dollars: float | str) -> int:
+    try:
+        nano = Decimal(str(dollars)) * _NUSD
+        if nano.is_finite() and nano > 0:
+            return int(nano)
+    except InvalidOperation:
+        pass
+    raise InvalidArgument(f"{tool}: 'budget.cost_usd' must be dollars above 0, got {str(dollars)[:80]}")
