@@ -23,6 +23,9 @@ logger = logging.getLogger("fleetlog.projector")
 
 BATCH = 2_000
 PULL_EVERY_S = 0.25
+GATHER_S = 0.004
+"""So long the views may stay behind while nobody asks: those who wait for a commit are answered first, and what has
+come meanwhile is folded together."""
 TROUBLE_PAUSE_S = 0.5
 
 
@@ -39,6 +42,8 @@ class Projector:
         self._position = min(file.positions.values(), default=0)
         self._subscription = store.subscribe(self._position)
         self._closed = False
+        self._hurry = threading.Event()
+        """Somebody waits for the views."""
         self._listeners: set[Callable[[], object]] = set()
         self._thread = threading.Thread(target=self._work, name=f"{name}-projector", daemon=True)
         self._thread.start()
@@ -53,6 +58,7 @@ class Projector:
         if not self._file.is_there:
             self._start_over()
         if self._position < position:
+            self._hurry.set()
             with self._advanced:
                 done = self._advanced.wait_for(lambda: self._position >= position or self._closed, timeout_s)
             if self._closed and self._position < position:
@@ -91,6 +97,7 @@ class Projector:
 
     def close(self) -> None:
         """Stop after the batch at hand."""
+        self._hurry.set()
         with self._advanced:
             self._closed = True
             self._tell()
@@ -112,6 +119,8 @@ class Projector:
                 if not self._file.is_there:
                     self._rebuild()
                 self._feed(self._subscription.next_batch(BATCH, PULL_EVERY_S))
+                self._hurry.wait(GATHER_S)
+                self._hurry.clear()
                 self._trouble = ""
             except Exception as error:  # noqa: BLE001 - said, and tried again: the views must not stop
                 self._pause(error)

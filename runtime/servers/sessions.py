@@ -13,6 +13,7 @@ from typing import Any
 import anyio
 import mcp.types as t
 import msgspec
+from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from mcp.server.subscriptions import SubscriptionBus
 from mcp.shared.message import SessionMessage
@@ -20,6 +21,7 @@ from mcp.shared.message import SessionMessage
 from fleetlog.domain.errors import FleetlogError
 from fleetlog.runtime.access.principal import Principal
 from fleetlog.runtime.servers.mcp import IDEMPOTENCY_KEY, mcp_server
+from fleetlog.runtime.servers.quick_calls import QuickCall, quick_answer, quick_call
 from fleetlog.runtime.servers.surface import Surface
 
 __all__ = ["Sessions"]
@@ -113,15 +115,19 @@ class _Session:
     ) -> None:
         self._reader, self._writer = reader, writer
         self._closing = ExitStack()
-        lane = surface.lane()
-        self._server = mcp_server(lane, bus, lambda _: principal, self._closing)
+        self._principal, self._surface = principal, surface.lane()
+        self._server = mcp_server(self._surface, bus, lambda _: principal, self._closing)
+        self._server_info = self._server.server_info_stamp
+        self._is_initialized = False
+        self._tasks: TaskGroup
 
     async def run(self) -> None:
         """Serve until the client has gone."""
         heard, to_server = anyio.create_memory_object_stream[SessionMessage | Exception](0)
         said, from_server = anyio.create_memory_object_stream[SessionMessage](0)
         with self._closing:
-            async with anyio.create_task_group() as tasks:
+            async with anyio.create_task_group() as self._tasks:
+                tasks = self._tasks
                 tasks.start_soon(self._read, heard)
                 tasks.start_soon(self._write_all, from_server)
                 await self._server.run(to_server, said, self._server.create_initialization_options())
@@ -131,6 +137,9 @@ class _Session:
         async with heard:
             async for frame in self._reader:
                 key, _, line = frame.partition(b"\t")
+                if call := quick_call(line, is_initialized=self._is_initialized):
+                    self._tasks.start_soon(self._call, call, key.decode())
+                    continue
                 try:
                     message: Any = t.jsonrpc_message_adapter.validate_json(line, by_name=False)
                 except ValueError as error:
@@ -140,10 +149,20 @@ class _Session:
                     _give_key(message, key.decode())
                 await heard.send(SessionMessage(message))
 
+    async def _call(self, call: QuickCall, key: str) -> None:
+        """A plain call of a tool. Calls reach the surface in the order of their lines."""
+        params = call.params
+        answer = await self._surface.answer(
+            self._principal, params.name, params.arguments, idempotency_key=params.meta.get(IDEMPOTENCY_KEY, key)
+        )
+        await _write(self._writer, call.id, quick_answer(call, answer, self._server_info))
+
     async def _write_all(self, said: MemoryObjectReceiveStream[SessionMessage]) -> None:
         async with said:
             async for one in said:
                 message = one.message
+                if isinstance(message, t.JSONRPCResponse) and "protocolVersion" in message.result:
+                    self._is_initialized = True
                 answered = message.id if isinstance(message, t.JSONRPCResponse | t.JSONRPCError) else ""
                 text = message.model_dump_json(by_alias=True, exclude_unset=True)
                 await _write(self._writer, answered, text.encode())

@@ -82,8 +82,7 @@ class Surface:
             tool = self._tool(name)
             arguments = tool.checked(_keyed(tool, given, idempotency_key))
             door = Door(self.runtime, principal)
-            content = await self._called(tool, door, arguments, report)
-            return Answer(await self.in_thread(functools.partial(self._content, tool, principal, arguments, content)))
+            return Answer(await self._called(tool, door, arguments, report))
         except FleetlogError as error:
             return Answer({"error": str(error)}, is_error=True)
         except Exception:  # the last door: a client gets a sentence, the log gets the traceback
@@ -97,9 +96,9 @@ class Surface:
             raise InvalidArgument(f"There is no tool '{name[:80]}'{nearest(name, self.tools)}")
         return tool
 
-    async def _called(self, tool: Tool, door: Door, arguments: msgspec.Struct, report: Report | None) -> Any:
+    async def _called(self, tool: Tool, door: Door, arguments: msgspec.Struct, report: Report | None) -> dict[str, Any]:
         wait_ms = getattr(arguments, "wait_ms", 0)
-        call = functools.partial(tool.call, door, arguments)
+        call = functools.partial(self._content, tool, door, arguments)
         if self._lane is not None and not tool.hints.reads:
             async with self._lane:
                 return await self.in_thread(call)
@@ -126,10 +125,10 @@ class Surface:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(moved.wait(), min(PROGRESS_EVERY_S, wait_s - waited_s))
 
-    def _content(self, tool: Tool, principal: Principal, arguments: msgspec.Struct, content: object) -> dict[str, Any]:
-        """The answer as JSON-ready values, with the count of what the acting agent has not read."""
-        built: dict[str, Any] = msgspec.to_builtins(content, str_keys=True)
-        agent_id = principal.agent_id or (getattr(arguments, tool.acting) if tool.acting else "")
+    def _content(self, tool: Tool, door: Door, arguments: msgspec.Struct) -> dict[str, Any]:
+        """The answer as JSON-ready values, with the count of what the acting agent has not read. Blocks."""
+        built: dict[str, Any] = msgspec.to_builtins(tool.call(door, arguments), str_keys=True)
+        agent_id = door.principal.agent_id or (getattr(arguments, tool.acting) if tool.acting else "")
         if agent_id.startswith("agent-"):
             built["unread"] = self.runtime.unread(agent_id)
         return built

@@ -6,6 +6,7 @@ Its rule: a refusal names the tool, the argument, what is allowed and what it go
 import difflib
 import math
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from typing import Any, TypeVar
 
 import msgspec
@@ -24,8 +25,7 @@ _JSON_NAMES = {str: "string", bool: "boolean", int: "number", float: "number", l
 
 def checked(tool: str, given: object, wanted: type[Arguments]) -> Arguments:
     """The arguments as `wanted`; raises `InvalidArgument`."""
-    info = inspect.type_info(wanted)
-    assert isinstance(info, inspect.StructType)
+    info = _info(wanted)
     if not isinstance(given, dict):
         raise InvalidArgument(f"{tool}: the arguments must be an object, got {_shown(given)}")
     _check_object(tool, "", given, info)
@@ -33,6 +33,13 @@ def checked(tool: str, given: object, wanted: type[Arguments]) -> Arguments:
         return msgspec.convert(given, wanted, strict=True)
     except (msgspec.ValidationError, RecursionError) as error:
         raise InvalidArgument(f"{tool}: {error}") from error
+
+
+@cache
+def _info(wanted: type[msgspec.Struct]) -> inspect.StructType:
+    info = inspect.type_info(wanted)
+    assert isinstance(info, inspect.StructType)
+    return info
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
