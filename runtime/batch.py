@@ -49,7 +49,7 @@ class Batches(Changes):
         reply, _ = self._calls.once(call, idempotency_key)
         return reply
 
-    def _send_all(self, messages: Sequence[Outgoing], key: CallKey | None) -> BatchReply:
+    def _send_all(self, messages: Sequence[Outgoing], key: CallKey | None) -> Reply[Receipt]:
         engine = self._parts.engine
         engine.journal.wait_for_room()
         stem = f"message-{secrets.token_hex(8)}-"
@@ -66,7 +66,7 @@ class Batches(Changes):
         request = Request(None, future, OPERATOR, next(iter(reached)), key)
         outcome = functools.partial(_outcome, reached)
         engine.residents.send(messages[0].fleet_id, Broadcast(deliveries, outcome, request, is_whole=True))
-        return self._replied(future, _batch_reply)
+        return future
 
     def _recipients(self, number: int, one: Outgoing) -> tuple[str, ...]:
         """Who the message reaches; a refusal names its place in the batch."""

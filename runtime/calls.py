@@ -18,22 +18,37 @@ from fleetlog.domain.errors import LogCorrupt, NotAllowed
 from fleetlog.domain.events import CallRecorded
 from fleetlog.runtime import codec
 from fleetlog.runtime.engine import CallKey
+from fleetlog.runtime.journal import Receipt
+from fleetlog.runtime.reply import Reply
 from fleetlog.runtime.store import EventStore
 
-__all__ = ["Call", "Calls"]
+__all__ = ["Begun", "Call", "Calls"]
 
-Reply = TypeVar("Reply", bound=msgspec.Struct)
+R = TypeVar("R", bound=msgspec.Struct)
 
 
-class Call(msgspec.Struct, Generic[Reply], frozen=True):
-    """A call of the facade: its name and arguments, what makes it, and how a decision's outcome becomes its
-    reply (which is what is recorded with the key)."""
+class Call(msgspec.Struct, Generic[R], frozen=True):
+    """A call of the facade: its name and arguments, what puts it on its way, and how a decision's outcome becomes
+    its reply (which is what is recorded with the key)."""
 
     operation: str
     arguments: object
-    reply_type: type[Reply]
-    make: Callable[[CallKey | None], Reply]
-    seal: Callable[[Any], Reply]
+    reply_type: type[R]
+    start: Callable[[CallKey | None], Reply[Receipt]]
+    seal: Callable[[Any], R]
+
+
+class Begun(Generic[R]):
+    """A call that is on its way: `reply()` waits for its commit. An event loop awaits `future` before."""
+
+    def __init__(self, future: Reply[Receipt], seal: Callable[[Any], R]) -> None:
+        self.future, self._seal = future, seal
+
+    def reply(self) -> R:
+        """The reply, after the commit; raises what the call was refused with."""
+        receipt = self.future.result()
+        reply: R = msgspec.structs.replace(self._seal(receipt.outcome), position=receipt.position)
+        return reply
 
 
 class Calls:
@@ -44,35 +59,55 @@ class Calls:
         self._lock = threading.Lock()  # guards _under_way
         self._under_way: dict[str, Future[None]] = {}
 
-    def once(self, call: Call[Reply], idempotency_key: str | None) -> tuple[Reply, bool]:
+    def once(self, call: Call[R], idempotency_key: str | None) -> tuple[R, bool]:
         """(the reply, whether it is that of an earlier call with the same key)."""
         if idempotency_key is None:
-            return call.make(None), False
-        checks.identifier("idempotency_key", idempotency_key)
-        digest = hashlib.blake2b(msgspec.msgpack.encode(call.arguments), digest_size=16).hexdigest()
-        stream_id = f"call-{hashlib.blake2b(idempotency_key.encode(), digest_size=16).hexdigest()}"
-        key = CallKey(stream_id, call.operation, digest, lambda outcome: msgspec.msgpack.encode(call.seal(outcome)))
-        with self._turn(stream_id):
+            return Begun(call.start(None), call.seal).reply(), False
+        key = _key(call, idempotency_key)
+        with self._turn(key.stream_id):
             recorded = self._recorded(key, idempotency_key)
             if recorded is None:
-                return call.make(key), False
+                return Begun(call.start(key), call.seal).reply(), False
             return msgspec.msgpack.decode(recorded.result, type=call.reply_type), True
+
+    def begin(self, call: Call[R], idempotency_key: str | None) -> Begun[R] | None:
+        """Put it on its way, without waiting for its commit. None when its key was used before, or just is: `once`
+        knows what to answer."""
+        if idempotency_key is None:
+            return Begun(call.start(None), call.seal)
+        key, mine = _key(call, idempotency_key), Future[None]()
+        if not self._take_turn(key.stream_id, mine):
+            return None
+        try:
+            if self._recorded(key, idempotency_key) is not None:
+                self._end_turn(key.stream_id, mine)
+                return None
+            future = call.start(key)
+        except BaseException:
+            self._end_turn(key.stream_id, mine)
+            raise
+        future.add_done_callback(lambda _: self._end_turn(key.stream_id, mine))
+        return Begun(future, call.seal)
 
     @contextmanager
     def _turn(self, stream_id: str) -> Iterator[None]:
         mine: Future[None] = Future()
-        while True:
-            with self._lock:
-                first = self._under_way.setdefault(stream_id, mine)
-            if first is mine:
-                break
-            first.result()
+        while not self._take_turn(stream_id, mine):
+            if (first := self._under_way.get(stream_id)) is not None:
+                first.result()
         try:
             yield
         finally:
-            with self._lock:
-                del self._under_way[stream_id]
-            mine.set_result(None)
+            self._end_turn(stream_id, mine)
+
+    def _take_turn(self, stream_id: str, mine: Future[None]) -> bool:
+        with self._lock:
+            return self._under_way.setdefault(stream_id, mine) is mine
+
+    def _end_turn(self, stream_id: str, mine: Future[None]) -> None:
+        with self._lock:
+            del self._under_way[stream_id]
+        mine.set_result(None)
 
     def _recorded(self, key: CallKey, idempotency_key: str) -> CallRecorded | None:
         stored = self._store.read(key.stream_id)
@@ -87,3 +122,10 @@ class Calls:
                 f"({event.operation}, or other arguments); use a new key for a new call"
             )
         return event
+
+
+def _key(call: Call[R], idempotency_key: str) -> CallKey:
+    checks.identifier("idempotency_key", idempotency_key)
+    digest = hashlib.blake2b(msgspec.msgpack.encode(call.arguments), digest_size=16).hexdigest()
+    stream_id = f"call-{hashlib.blake2b(idempotency_key.encode(), digest_size=16).hexdigest()}"
+    return CallKey(stream_id, call.operation, digest, lambda outcome: msgspec.msgpack.encode(call.seal(outcome)))

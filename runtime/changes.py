@@ -70,19 +70,14 @@ class Changes(Questions):
     ) -> R:
         """One command to one actor, and its reply after the commit."""
 
-        def make(key: CallKey | None) -> R:
+        def start(key: CallKey | None) -> Reply[Receipt]:
             self._parts.engine.journal.wait_for_room()
             future: Reply[Receipt] = Reply()
             self._parts.engine.residents.send(stream_id, Request(command, future, key=key))
-            return self._replied(future, seal)
+            return future
 
         self._check_open()
-        reply, _ = self._calls.once(Call(operation, given, reply_type, make, seal), idempotency_key)
-        return reply
-
-    def _replied(self, future: Reply[Receipt], seal: Callable[[Any], R]) -> R:
-        receipt = future.result()
-        reply: R = msgspec.structs.replace(seal(receipt.outcome), position=receipt.position)
+        reply, _ = self._calls.once(Call(operation, given, reply_type, start, seal), idempotency_key)
         return reply
 
     def _stored(self, field: str, value: object) -> Stored:

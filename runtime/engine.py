@@ -77,9 +77,14 @@ class Residents:
     def send(self, stream_id: str, message: object) -> None:
         """To the stream's actor, from outside: waits while its mailbox is full (`Overloaded`)."""
         actor = self._actors.get(stream_id)
-        if actor is not None and len(actor.actor_inbox) >= actor.mailbox_capacity:  # type: ignore[arg-type]
+        if actor is not None and not self.has_room(stream_id):
             actor.mailbox.wait_for_room()
         self.post(stream_id, message)
+
+    def has_room(self, stream_id: str) -> bool:
+        """Would `send` not wait?"""
+        actor = self._actors.get(stream_id)
+        return actor is None or len(actor.actor_inbox) < actor.mailbox_capacity  # type: ignore[arg-type]
 
     def _actor(self, stream_id: str) -> PooledActor:
         actor = self._actors.get(stream_id)

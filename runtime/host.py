@@ -39,7 +39,7 @@ from fleetlog.runtime.assembly import Assembly, RuntimeConfig
 from fleetlog.runtime.batch import Batches
 from fleetlog.runtime.brains.function import Brain
 from fleetlog.runtime.brains.result_schema import check_schema
-from fleetlog.runtime.calls import Call
+from fleetlog.runtime.calls import Begun, Call
 from fleetlog.runtime.clock import Clock, SystemClock
 from fleetlog.runtime.engine import CallKey
 from fleetlog.runtime.journal import Receipt
@@ -241,7 +241,27 @@ class Runtime(Tickets, Batches):
         """Send to an agent of the fleet, or with `*` to every other one (fixed at send time, one commit).
         `from_agent_id` is an agent of the fleet or `operator`. Payloads are text up to 64 KiB."""
         message = Message(self._new_message_id(), from_agent_id, type, payload, correlation_id)
-        return self._send("send_message", fleet_id, message, to_agent_id, idempotency_key)
+        return self._send(self._sending("send_message", fleet_id, message, to_agent_id), idempotency_key)
+
+    def begin_send_message(
+        self,
+        from_agent_id: str,
+        to_agent_id: str,
+        fleet_id: str,
+        type: MessageType,
+        payload: str,
+        *,
+        correlation_id: str = "",
+        idempotency_key: str | None = None,
+    ) -> Begun[SendReply] | None:
+        """As `send_message`, without waiting for the commit, for event loops; None where it could not be begun without
+        waiting: then `send_message` is to be called. Messages are delivered in the order in which they were begun."""
+        message = Message(self._new_message_id(), from_agent_id, type, payload, correlation_id)
+        call = self._sending("send_message", fleet_id, message, to_agent_id)
+        engine = self._parts.engine
+        if fleet_id not in engine.rosters or not engine.journal.has_room or not engine.residents.has_room(to_agent_id):
+            return None
+        return self._calls.begin(call, idempotency_key)
 
     def send_message_nowait(
         self,
@@ -277,7 +297,7 @@ class Runtime(Tickets, Batches):
         payload = msgspec.json.encode({"severity": severity, "text": text}).decode()
         message = Message(self._new_message_id(), from_agent_id, "alert", payload)
         wanted = tuple(checks.text("skills", skill, empty=False) for skill in skills)
-        return self._send("alert", fleet_id, message, "*", idempotency_key, wanted)
+        return self._send(self._sending("alert", fleet_id, message, "*", wanted), idempotency_key)
 
     def ack(self, agent_id: str, message_id: str, *, idempotency_key: str | None = None) -> AckReply:
         """Take a message out of an agent's inbox; acknowledging twice changes nothing."""
@@ -302,28 +322,24 @@ class Runtime(Tickets, Batches):
 
     # --- a message's way -----------------------------------------------------------------------
 
-    def _send(
-        self,
-        operation: str,
-        fleet_id: str,
-        message: Message,
-        to: str,
-        idempotency_key: str | None,
-        skills: tuple[str, ...] = (),
-    ) -> SendReply:
+    def _sending(
+        self, operation: str, fleet_id: str, message: Message, to: str, skills: tuple[str, ...] = ()
+    ) -> Call[SendReply]:
         arguments.fleet_id(fleet_id)
         checks.identifier("from_agent_id", message.sender)
         checks.identifier("to_agent_id", to)
         mail.check_message(message)
 
-        def make(key: CallKey | None) -> SendReply:
+        def start(key: CallKey | None) -> Reply[Receipt]:
             self._parts.engine.journal.wait_for_room()
-            future = mail.post_message(self._parts.engine, fleet_id, message, to, key=key, skills=skills)
-            return self._replied(future, _sent)
+            return mail.post_message(self._parts.engine, fleet_id, message, to, key=key, skills=skills)
 
         self._check_open()
         given = (fleet_id, to, msgspec.structs.replace(message, id=""), skills)
-        reply, repeated = self._calls.once(Call(operation, given, SendReply, make, _sent), idempotency_key)
+        return Call(operation, given, SendReply, start, _sent)
+
+    def _send(self, call: Call[SendReply], idempotency_key: str | None) -> SendReply:
+        reply, repeated = self._calls.once(call, idempotency_key)
         if not repeated:
             return reply
         position = self._catch_up()

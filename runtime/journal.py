@@ -113,9 +113,14 @@ class Journal:
         else:
             self._queue.put(unit)
 
+    @property
+    def has_room(self) -> bool:
+        """Is the queue not full?"""
+        return self._queue.qsize() <= MAX_QUEUED_UNITS
+
     def wait_for_room(self, timeout_s: float = 30.0) -> None:
         """Wait while the queue is full; the facade calls it before a command enters."""
-        if self._queue.qsize() <= MAX_QUEUED_UNITS:
+        if self.has_room:
             return
         deadline = time.monotonic() + timeout_s
         while self._queue.qsize() > MAX_QUEUED_UNITS and not self._closed:

@@ -57,7 +57,7 @@ def quick_call(line: bytes, *, is_initialized: bool) -> QuickCall | None:
 
 
 def _has_envelope(meta: dict[str, Any]) -> bool:
-    return _ENVELOPE <= meta.keys() and meta[PROTOCOL_VERSION_META_KEY] in MODERN_PROTOCOL_VERSIONS
+    return meta.keys() >= _ENVELOPE and meta[PROTOCOL_VERSION_META_KEY] in MODERN_PROTOCOL_VERSIONS
 
 
 def quick_answer(call: QuickCall, answer: Answer, server_info: dict[str, Any]) -> bytes:

@@ -11,7 +11,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from typing import Any, TypeVar
 
 import msgspec
@@ -52,7 +52,7 @@ class Surface:
         self.runtime = runtime
         self.tools = {tool.name: tool for tool in tools}
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="fleetlog-tools")
-        self._lane: asyncio.Lock | None = None
+        self._lane: AbstractAsyncContextManager[Any] = nullcontext()
 
     def lane(self) -> "Surface":
         """The same for one caller whose calls that change something are to be made one after the other."""
@@ -98,13 +98,17 @@ class Surface:
 
     async def _called(self, tool: Tool, door: Door, arguments: msgspec.Struct, report: Report | None) -> dict[str, Any]:
         wait_ms = getattr(arguments, "wait_ms", 0)
-        call = functools.partial(self._content, tool, door, arguments)
-        if self._lane is not None and not tool.hints.reads:
-            async with self._lane:
-                return await self.in_thread(call)
-        if tool.is_final is None or not wait_ms:
+        call = functools.partial(self._called_here, tool, door, arguments)
+        if tool.is_final is not None and wait_ms:
+            return await self._awaited(call, tool.is_final, wait_ms / 1000, report)
+        if tool.hints.reads:
             return await self.in_thread(call)
-        return await self._awaited(call, tool.is_final, wait_ms / 1000, report)
+        async with self._lane:
+            begun = tool.begin(door, arguments) if tool.begin else None
+            if begun is None:
+                return await self.in_thread(call)
+        await begun.future
+        return self._content(tool, door, arguments, tool.shape(begun.reply()))
 
     async def _awaited(
         self, call: Callable[[], T], is_final: Callable[[T], bool], wait_s: float, report: Report | None
@@ -125,9 +129,13 @@ class Surface:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(moved.wait(), min(PROGRESS_EVERY_S, wait_s - waited_s))
 
-    def _content(self, tool: Tool, door: Door, arguments: msgspec.Struct) -> dict[str, Any]:
-        """The answer as JSON-ready values, with the count of what the acting agent has not read. Blocks."""
-        built: dict[str, Any] = msgspec.to_builtins(tool.call(door, arguments), str_keys=True)
+    def _called_here(self, tool: Tool, door: Door, arguments: msgspec.Struct) -> dict[str, Any]:
+        """The tool's answer; blocks."""
+        return self._content(tool, door, arguments, tool.call(door, arguments))
+
+    def _content(self, tool: Tool, door: Door, arguments: msgspec.Struct, answer: object) -> dict[str, Any]:
+        """The answer as JSON-ready values, with the count of what the acting agent has not read."""
+        built: dict[str, Any] = msgspec.to_builtins(answer, str_keys=True)
         agent_id = door.principal.agent_id or (getattr(arguments, tool.acting) if tool.acting else "")
         if agent_id.startswith("agent-"):
             built["unread"] = self.runtime.unread(agent_id)

@@ -8,6 +8,7 @@ from msgspec import Meta
 from fleetlog.domain.values import MessageType, Severity
 from fleetlog.runtime.access.door import Door
 from fleetlog.runtime.batch import Outgoing
+from fleetlog.runtime.calls import Begun
 from fleetlog.runtime.replies import SendReply
 from fleetlog.runtime.rows import InboxMessage
 from fleetlog.runtime.servers.tools.tool import Changing, Hints, Key, Moment, Reading, Text, Tool, moment_ms
@@ -104,6 +105,18 @@ def _send(door: Door, given: SendMessage) -> object:
     return _sent(reply)
 
 
+def _begin_send(door: Door, given: SendMessage) -> Begun[SendReply] | None:
+    return door.begin_send_message(
+        given.from_agent_id,
+        given.to_agent_id,
+        given.fleet_id,
+        given.type,
+        given.payload,
+        correlation_id=given.correlation_id,
+        idempotency_key=given.idempotency_key,
+    )
+
+
 def _sent(reply: SendReply) -> dict[str, Any]:
     return {"message_id": reply.message_id, "recipients": reply.recipients}
 
@@ -144,6 +157,8 @@ _TOOLS = (
         SendMessage,
         _send,
         acting="from_agent_id",
+        begin=_begin_send,
+        shape=_sent,
     ),
     Tool(
         "send_messages",

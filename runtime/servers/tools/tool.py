@@ -13,6 +13,7 @@ import msgspec
 
 from fleetlog.domain.errors import InvalidArgument
 from fleetlog.runtime.access.door import Door
+from fleetlog.runtime.calls import Begun
 from fleetlog.runtime.servers.tools.checking import checked
 
 __all__ = ["Changing", "Hints", "Key", "Moment", "Reading", "Text", "Tool", "moment_ms", "seconds"]
@@ -63,6 +64,10 @@ class Tool(msgspec.Struct, frozen=True, dict=True):
     hints: Hints = Hints()
     acting: str = ""
     is_final: Callable[[Any], bool] | None = None
+    begin: "Callable[[Door, Any], Begun[Any] | None] | None" = None
+    """Puts the call on its way without waiting for its commit, on the event loop; None: `call` it."""
+    shape: Callable[[Any], Any] = lambda reply: reply
+    """Makes the answer of the reply to what was begun."""
 
     def checked(self, given: object) -> msgspec.Struct:
         """The arguments as the struct; raises `InvalidArgument`."""
