@@ -7,22 +7,21 @@ flight get a moment, the rest goes on at the next start.
 import logging
 import os
 import secrets
+import signal
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import uvicorn
-from mcp.server import ServerRequestContext
-from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.server.subscriptions import InMemorySubscriptionBus
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
 
 from fleetlog.domain.errors import InvalidArgument, Unauthenticated
 from fleetlog.runtime.access.door import Door
@@ -31,7 +30,7 @@ from fleetlog.runtime.host import Runtime
 from fleetlog.runtime.servers.address import DaemonAddress, socket_path
 from fleetlog.runtime.servers.announcements import Announcements
 from fleetlog.runtime.servers.guard import PRINCIPAL, Guard, GuardPolicy, hosts_of
-from fleetlog.runtime.servers.mcp import mcp_server
+from fleetlog.runtime.servers.mcp_endpoint import McpEndpoint
 from fleetlog.runtime.servers.patience import PatientProtocol
 from fleetlog.runtime.servers.sessions import Sessions
 from fleetlog.runtime.servers.surface import Surface
@@ -70,10 +69,7 @@ class Daemon:
         self.surface = Surface(runtime, tools)
         self._bus = InMemorySubscriptionBus()
         self._sessions = Sessions(self.surface, self._bus, self._principal_of)
-        self._closing = ExitStack()
-        server = mcp_server(self.surface, self._bus, _principal, self._closing)
-        self._plain = StreamableHTTPSessionManager(server, stateless=True, json_response=True)
-        self._streaming = StreamableHTTPSessionManager(server, stateless=True)
+        self._mcp = McpEndpoint(self.surface, self._bus)
         self.address = DaemonAddress(
             self.url, str(socket_path(directory)), self._own_token, os.getpid(), metadata.version("fleetlog")
         )
@@ -102,7 +98,7 @@ class Daemon:
 
     def app(self) -> Guard:
         """The ASGI application, guarded."""
-        routes = [Route("/mcp", _Endpoint(self._mcp), methods=["GET", "POST", "DELETE"])]
+        routes = [Route("/mcp", self._mcp, methods=["GET", "POST", "DELETE"])]
         policy = GuardPolicy(
             hosts_of((*self.config.allowed_hosts, self.config.host)),
             frozenset(self.config.allowed_origins),
@@ -110,18 +106,10 @@ class Daemon:
         )
         return Guard(Starlette(routes=routes, lifespan=self._lifespan), policy, self.authenticate)
 
-    async def _mcp(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """A request that wants to hear of its progress, or to listen, is answered by a stream, any other by JSON."""
-        body = await _whole(receive)
-        manager = self._streaming if b"progressToken" in body or b"subscriptions/listen" in body else self._plain
-        await manager.handle_request(scope, _again(body, receive), send)
-
     @asynccontextmanager
     async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            stack.callback(self._closing.close)
-            await stack.enter_async_context(self._plain.run())
-            await stack.enter_async_context(self._streaming.run())
+            await stack.enter_async_context(self._mcp.running())
             announcements = Announcements(self.runtime, self._bus.publish)
             await stack.enter_async_context(announcements.running())
             await self._sessions.start(Path(self.address.socket))
@@ -145,7 +133,8 @@ class Daemon:
         )
         self._uvicorn = uvicorn.Server(config)
         try:
-            self._uvicorn.run(sockets=[self._listener])
+            with _surviving_signals():
+                self._uvicorn.run(sockets=[self._listener])
         finally:
             self.surface.close()
             self._listener.close()
@@ -155,43 +144,18 @@ class Daemon:
         self._uvicorn.should_exit = True
 
 
-class _Endpoint:
-    """An ASGI callable as a route's endpoint."""
-
-    def __init__(self, serve: Callable[[Scope, Receive, Send], Awaitable[None]]) -> None:
-        self._serve = serve
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._serve(scope, receive, send)
-
-
-async def _whole(receive: Receive) -> bytes:
-    parts = []
-    while True:
-        message = await receive()
-        parts.append(message.get("body", b""))
-        if not message.get("more_body", False):
-            return b"".join(parts)
-
-
-def _again(body: bytes, receive: Receive) -> Receive:
-    """A `receive` that gives the body once more, and then what comes."""
-    given = False
-
-    async def replay() -> Any:
-        nonlocal given
-        if given:
-            return await receive()
-        given = True
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    return replay
-
-
-def _principal(ctx: ServerRequestContext[Any, Any]) -> Principal:
-    assert ctx.request is not None
-    principal: Principal = ctx.request.scope[PRINCIPAL]
-    return principal
+@contextmanager
+def _surviving_signals() -> Iterator[None]:
+    """The server raises the signal that stopped it once more, when it has stopped: the runtime is still to be closed."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    kept = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
 
 
 def _listen(config: ServerConfig) -> socket.socket:

@@ -66,15 +66,15 @@ class Guard:
         if host not in self._policy.hosts:
             return _refused(421, "wrong_host", f"this server does not answer to the host '{host[:80]}'")
         origin = headers.get("origin")
-        if origin is not None and not self._is_own(origin):
+        if origin is not None and not self._is_own(origin, headers.get("host", "")):
             return _refused(403, "wrong_origin", f"pages of {origin[:80]} may not call this server")
         length = headers.get("content-length", "0")
         if not length.isdecimal() or int(length) > self._policy.max_body_bytes:
             return self._too_large(length)
         return None
 
-    def _is_own(self, origin: str) -> bool:
-        return origin in self._policy.origins or _host_of(urlsplit(origin).netloc) in self._policy.hosts
+    def _is_own(self, origin: str, host: str) -> bool:
+        return origin in self._policy.origins or urlsplit(origin).netloc.lower() == host.lower()
 
     def _identify(self, scope: Scope, headers: Headers) -> Response | None:
         """Put the caller's principal into the scope, or refuse."""

@@ -1,9 +1,9 @@
 """`fleetlog mcp`: what an MCP client starts. Lines from its stdin go to the directory's daemon, answers to its stdout.
 
 Its rules: nothing but protocol ever goes to stdout; it holds no state that the daemon does not have; it starts a
-daemon when there is none, and never stops one. When the daemon goes away, it connects again, says the handshake
-once more, and repeats what was not answered: each request carries an idempotency key, so nothing is made twice.
-It imports only what loads at once: a client waits for its first answer.
+daemon when something is asked and there is none, and never stops one. When the daemon goes away, it connects again,
+says the handshake once more, and repeats what was not answered: each request carries an idempotency key, so nothing
+is made twice. It imports only what loads at once: a client waits for its first answer.
 """
 
 import contextlib
@@ -11,30 +11,31 @@ import json
 import os
 import secrets
 import socket
-import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
-from fleetlog.runtime.servers.address import DaemonAddress
+from fleetlog.runtime.servers.reaching import Daemons, NoDaemon
 
-__all__ = ["Bridge", "connect", "serve_stdio"]
+__all__ = ["Bridge", "Reach", "greeting", "serve_stdio"]
 
-START_TIMEOUT_S = 30.0
 LAST_ANSWERS_S = 0.5
-LOOK_EVERY_S = 0.02
-OWN_START_AFTER_S = 0.5
-HELLO_VERSION = 1
+LOOK_EVERY_S = 0.25
+INTERNAL_ERROR = -32603
 
-_KEEPS = ("initialize", "notifications/initialized", "resources/subscribe")
+_KEPT = ("initialize", "notifications/initialized", "resources/subscribe")
 """Methods that are said again to a new connection, their answers kept from the client."""
+_STANDING = "subscriptions/listen"
+"""A request that is answered only when it ends: it waits for a daemon, and starts none."""
+_VERSION_KEY = "io.modelcontextprotocol/protocolVersion"
 
 
-class NoDaemon(Exception):
-    """There is no daemon, and none could be started; the text says why."""
+class Reach(Protocol):
+    """How the daemon is found."""
+
+    def connect(self, *, may_start: bool) -> socket.socket | None:
+        """A connection, or None while there is no daemon and none may be started. Raises `NoDaemon`."""
 
 
 class Bridge:
@@ -44,103 +45,117 @@ class Bridge:
     answers, or empty.
     """
 
-    def __init__(self, reach: Callable[[], socket.socket], out: BinaryIO) -> None:
+    def __init__(self, reach: Reach, out: BinaryIO) -> None:
         self._reach, self._out = reach, out
-        self._stem = secrets.token_hex(8)
+        self._stem = secrets.token_hex(8).encode()
         self._number = 0
-        self._lock = threading.Lock()  # guards all below, and the order of lines on the socket
+        self._changed = threading.Condition()  # guards all below, and the order of lines on the socket
         self._socket: socket.socket | None = None
         self._unanswered: dict[str, bytes] = {}
+        self._standing: set[str] = set()
         self._kept: dict[str, bytes] = {}
         self._silent: set[str] = set()
-        self._answered = threading.Condition(self._lock)
         self._closed = threading.Event()
 
-    def open(self) -> None:
-        """Connect; raises `NoDaemon`."""
-        self._socket = self._reach()
-        threading.Thread(target=self._listen, args=(self._socket,), daemon=True).start()
+    def start(self) -> None:
+        """Find the daemon, on a thread of its own."""
+        threading.Thread(target=self._work, name="fleetlog-bridge", daemon=True).start()
 
     def take(self, line: bytes) -> None:
         """A line of the client's."""
         message = _parsed(line)
-        with self._lock:
+        method = message.get("method")
+        with self._changed:
             self._number += 1
-            frame = b"%s-%d\t%s\n" % (self._stem.encode(), self._number, line.strip())
-            request_id = json.dumps(message["id"]) if "id" in message and "method" in message else ""
-            if message.get("method") in _KEEPS:
+            frame = b"%s-%d\t%s\n" % (self._stem, self._number, line.strip())
+            request_id = json.dumps(message["id"]) if "id" in message and method else ""
+            if method in _KEPT:
                 self._kept[request_id or str(self._number)] = frame
+            if request_id and self._socket is None and (answer := greeting(message)):
+                self._say(answer)
+                return
             if request_id:
                 self._unanswered[request_id] = frame
+                if method == _STANDING:
+                    self._standing.add(request_id)
             self._send(frame)
+            self._changed.notify_all()
+
+    def finish(self) -> None:
+        """The client says no more: wait a moment for answers that are on their way, and leave."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._is_asked, LAST_ANSWERS_S)
+            self._closed.set()
+            self._changed.notify_all()
+            if self._socket is not None:
+                self._socket.close()
+
+    @property
+    def _is_asked(self) -> bool:
+        return bool(self._unanswered.keys() - self._standing)
 
     def _send(self, frame: bytes) -> None:
-        """Send, if there is a connection; without one, the frame is sent when there is again."""
+        """Send, if there is a connection; what is asked without one is sent when there is again."""
         if self._socket is not None:
             with contextlib.suppress(OSError):
                 self._socket.sendall(frame)
 
-    def finish(self) -> None:
-        """The client says no more: wait a moment for answers that are on their way, and leave."""
-        with self._lock:
-            self._answered.wait_for(lambda: not self._unanswered, LAST_ANSWERS_S)
-            self._closed.set()
-            if self._socket is not None:
-                self._socket.close()
+    def _say(self, line: bytes) -> None:
+        self._out.write(line)
+        self._out.flush()
 
     # --- the daemon's side ---------------------------------------------------------------------
 
-    def _listen(self, connection: socket.socket) -> None:
+    def _work(self) -> None:
         while not self._closed.is_set():
-            with contextlib.suppress(OSError), connection.makefile("rb") as lines:
-                for frame in lines:
+            try:
+                connection = self._reach.connect(may_start=self._is_asked)
+            except NoDaemon as error:
+                self._fail(str(error))
+                connection = None
+            if connection is None:
+                with self._changed:
+                    self._changed.wait_for(lambda: self._is_asked or self._closed.is_set(), LOOK_EVERY_S)
+                continue
+            self._begin(connection)
+            with contextlib.suppress(OSError), connection.makefile("rb") as frames:
+                for frame in frames:
                     self._hear(frame)
-            with self._lock:
-                if self._closed.is_set():
-                    return
+            with self._changed:
                 self._socket = None
-            connection = self._again()
+                connection.close()
+
+    def _begin(self, connection: socket.socket) -> None:
+        """The session goes on, on this connection."""
+        with self._changed:
+            self._socket = connection
+            for request_id, frame in self._kept.items():
+                if request_id not in self._unanswered:
+                    self._silent.add(request_id)
+                    self._send(frame)
+            for frame in self._unanswered.values():
+                self._send(frame)
 
     def _hear(self, frame: bytes) -> None:
         answered, _, line = frame.partition(b"\t")
         request_id = answered.decode()
-        with self._lock:
+        with self._changed:
             if request_id in self._silent:
                 self._silent.discard(request_id)
                 return
             self._unanswered.pop(request_id, None)
-            self._out.write(line)
-            self._out.flush()
-            self._answered.notify_all()
+            self._standing.discard(request_id)
+            self._say(line)
+            self._changed.notify_all()
 
-    def _again(self) -> socket.socket:
-        """A new connection, on which the session goes on."""
-        while True:
-            try:
-                connection = self._reach()
-            except NoDaemon as error:
-                self._fail_unanswered(str(error))
-                time.sleep(1.0)
-                continue
-            with self._lock:
-                self._socket = connection
-                for request_id, frame in self._kept.items():
-                    if request_id not in self._unanswered:
-                        self._silent.add(request_id)
-                        self._send(frame)
-                for frame in self._unanswered.values():
-                    self._send(frame)
-            return connection
-
-    def _fail_unanswered(self, reason: str) -> None:
-        with self._lock:
-            for request_id in self._unanswered:
-                error = {"code": -32603, "message": reason}
-                answer = {"jsonrpc": "2.0", "id": json.loads(request_id), "error": error}
-                self._out.write(json.dumps(answer).encode() + b"\n")
-            self._unanswered.clear()
-            self._out.flush()
-            self._answered.notify_all()
+    def _fail(self, reason: str) -> None:
+        """Answer what is asked with an error: there is no daemon, and none can be started."""
+        with self._changed:
+            for request_id in self._unanswered.keys() - self._standing:
+                error = {"code": INTERNAL_ERROR, "message": reason}
+                self._say(_line({"jsonrpc": "2.0", "id": json.loads(request_id), "error": error}))
+                del self._unanswered[request_id]
+            self._changed.notify_all()
 
 
 def _parsed(line: bytes) -> dict[str, Any]:
@@ -152,80 +167,36 @@ def _parsed(line: bytes) -> dict[str, Any]:
     return {}
 
 
-# --- finding the daemon ------------------------------------------------------------------------
+def _line(message: object) -> bytes:
+    return json.dumps(message).encode() + b"\n"
 
 
-def connect(directory: Path, token: str, start: Callable[[Path], object]) -> socket.socket:
-    """A connection to the directory's daemon, which is started if there is none. Raises `NoDaemon`."""
-    began = time.monotonic()
-    starter: subprocess.Popen[bytes] | None = None
-    while time.monotonic() - began < START_TIMEOUT_S:
-        connection = _try(directory, token)
-        if connection is not None:
-            return connection
-        address = DaemonAddress.read(directory)
-        is_patient = address is not None and time.monotonic() - began < OWN_START_AFTER_S
-        if starter is None and not is_patient:
-            started = start(directory)
-            starter = started if isinstance(started, subprocess.Popen) else None
-        if starter is not None and starter.poll() is not None and (why := _said_last(directory)):
-            connection = _try(directory, token)  # another one was faster
-            if connection is not None:
-                return connection
-            raise NoDaemon(why)
-        time.sleep(LOOK_EVERY_S)
-    raise NoDaemon(f"the daemon of {directory} does not answer after {START_TIMEOUT_S:g} s; see {directory}/daemon.log")
-
-
-def _try(directory: Path, token: str) -> socket.socket | None:
-    address = DaemonAddress.read(directory)
-    if address is None:
+def greeting(message: dict[str, Any]) -> bytes | None:
+    """The answer to a client's first words while a daemon is only being started: just what the daemon would say
+    (handshake.json; a test compares them). None for other messages, and for what the daemon is to judge."""
+    method, params = message.get("method"), message.get("params")
+    if method not in ("initialize", "server/discover") or not isinstance(params, dict):
         return None
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        connection.connect(address.socket)
-        hello = {"fleetlog": HELLO_VERSION, "token": token}
-        connection.sendall(json.dumps(hello).encode() + b"\n")
-    except OSError:
-        connection.close()
-        return None
-    return connection
-
-
-def _said_last(directory: Path) -> str:
-    """The last line of the daemon's log: why it could not start."""
-    try:
-        lines = (directory / "daemon.log").read_text(errors="replace").strip().splitlines()
-    except OSError:
-        lines = []
-    return lines[-1] if lines else f"the daemon of {directory} could not be started"
-
-
-def start_daemon(directory: Path) -> subprocess.Popen[bytes]:
-    """Start a daemon that outlives this process."""
-    directory.mkdir(parents=True, exist_ok=True)
-    with open(directory / "daemon.log", "ab") as log:
-        return subprocess.Popen(
-            [sys.executable, "-m", "fleetlog.runtime.entry", "serve", "--dir", str(directory), "--port", "0"],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-            cwd="/" if directory.is_absolute() else None,
-        )
+    said = json.loads(Path(__file__).with_name("handshake.json").read_bytes())
+    if method == "initialize":
+        known = params.get("protocolVersion") in said["versions"]
+        if not known or not {"capabilities", "clientInfo"} <= params.keys():
+            return None
+        result = {**said["initialize"], "protocolVersion": params["protocolVersion"]}
+    else:
+        meta = params.get("_meta")
+        if not isinstance(meta, dict) or meta.get(_VERSION_KEY) not in said["discover"]["supportedVersions"]:
+            return None
+        result = said["discover"]
+    return _line({"jsonrpc": "2.0", "id": message["id"], "result": result})
 
 
 def serve_stdio(directory: str, token: str) -> int:
     """Serve the client on this process's stdin and stdout until its input ends; the exit code."""
-    path = Path(directory).absolute()
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever prints, prints to stderr
-    bridge = Bridge(lambda: connect(path, token, start_daemon), out)
-    try:
-        bridge.open()
-    except NoDaemon as error:
-        print(f"fleetlog mcp: {error}", file=sys.stderr)  # noqa: T201 - the one line a client's log shows
-        return 4
+    bridge = Bridge(Daemons(Path(directory).absolute(), token), out)
+    bridge.start()
     for line in sys.stdin.buffer:
         if line.strip():
             bridge.take(line)
