@@ -153,9 +153,12 @@ class Questions:
         position = self._catch_up()
         return InboxReply(tuple(self._parts.queries.inbox(agent_id, since, all=all)), position)
 
-    def unread(self, agent_id: str) -> int:
-        """How many messages an agent has not acknowledged, as far as the views have come: it never waits."""
-        self._check_open()
+    def unread(self, agent_id: str, *, waits: bool = True) -> int:
+        """How many messages an agent has not acknowledged. If it may not wait: as far as the views have come."""
+        if waits:
+            self._catch_up()
+        else:
+            self._check_open()
         return self._parts.queries.unread(agent_id)
 
     def list_help(self, fleet_id: str | None = None, status: str | None = None, *, kind: str | None = None) -> HelpList:

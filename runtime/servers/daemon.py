@@ -146,7 +146,7 @@ class Daemon:
 
 @contextmanager
 def _surviving_signals() -> Iterator[None]:
-    """The server raises the signal that stopped it once more, when it has stopped: the runtime is still to be closed."""
+    """The server raises the signal that stopped it once more at its end: the runtime is still to be closed."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

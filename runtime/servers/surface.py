@@ -131,14 +131,16 @@ class Surface:
 
     def _called_here(self, tool: Tool, door: Door, arguments: msgspec.Struct) -> dict[str, Any]:
         """The tool's answer; blocks."""
-        return self._content(tool, door, arguments, tool.call(door, arguments))
+        return self._content(tool, door, arguments, tool.call(door, arguments), waits=True)
 
-    def _content(self, tool: Tool, door: Door, arguments: msgspec.Struct, answer: object) -> dict[str, Any]:
+    def _content(
+        self, tool: Tool, door: Door, arguments: msgspec.Struct, answer: object, *, waits: bool = False
+    ) -> dict[str, Any]:
         """The answer as JSON-ready values, with the count of what the acting agent has not read."""
         built: dict[str, Any] = msgspec.to_builtins(answer, str_keys=True)
         agent_id = door.principal.agent_id or (getattr(arguments, tool.acting) if tool.acting else "")
         if agent_id.startswith("agent-"):
-            built["unread"] = self.runtime.unread(agent_id)
+            built["unread"] = self.runtime.unread(agent_id, waits=waits)
         return built
 
 

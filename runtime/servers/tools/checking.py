@@ -59,24 +59,24 @@ def _check_object(tool: str, path: str, given: Mapping[str, Any], info: inspect.
     for name, field in fields.items():
         at = f"{path}.{name}" if path else name
         if name in given:
-            _check(tool, at, given[name], field.type)
+            _check(tool, at, given[name], field.type, "is required and " if field.required else "")
         elif field.required:
             raise InvalidArgument(f"{tool}: '{at}' is required and must be {_kind(field.type)}, got undefined")
 
 
-def _check(tool: str, path: str, value: Any, info: inspect.Type) -> None:
-    """Refuse a value that is not of this type."""
+def _check(tool: str, path: str, value: Any, info: inspect.Type, need: str = "") -> None:
+    """Refuse a value that is not of this type. `need` is said of a text that must be there."""
 
-    def wrong(must_be: str) -> InvalidArgument:
-        return InvalidArgument(f"{tool}: '{path}' must be {must_be}, got {_shown(value)}")
+    def wrong(must_be: str, need: str = "") -> InvalidArgument:
+        return InvalidArgument(f"{tool}: '{path}' {need}must be {must_be}, got {_shown(value)}")
 
     match info:
         case inspect.Metadata():
-            _check(tool, path, value, info.type)
+            _check(tool, path, value, info.type, need)
         case inspect.UnionType():
             _check_union(tool, path, value, info, wrong)
         case inspect.StrType():
-            _check_text(value, info, wrong)
+            _check_text(value, info, lambda must_be: wrong(must_be, need))
         case inspect.IntType() | inspect.FloatType():
             _check_number(value, info, wrong)
         case inspect.BoolType():

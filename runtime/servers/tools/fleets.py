@@ -185,7 +185,7 @@ _LOOKING = (
         CollectResults,
         lambda door, given: door.collect_results(given.fleet_id),
         _READS,
-        is_final=lambda results: bool(results.is_final),
+        is_final=lambda answer: bool(answer["is_final"]),
     ),
     Tool("timeline", "Show what has happened, event by event, oldest first.", TimelineArguments, _timeline, _READS),
 )

@@ -6,7 +6,7 @@ from msgspec import Meta
 
 from fleetlog.domain.values import OPERATOR, TicketStatus
 from fleetlog.runtime.access.door import Door
-from fleetlog.runtime.servers.tools.tool import Changing, Hints, Moment, Reading, Text, Tool, moment_ms
+from fleetlog.runtime.servers.tools.tool import Changing, Hints, Moment, Reading, Text, Tool, check_fleet, moment_ms
 
 __all__ = ["people_tools"]
 
@@ -54,13 +54,13 @@ def people_tools() -> tuple[Tool, ...]:
 
 
 def _request(door: Door, given: RequestHelp) -> object:
+    check_fleet(given.agent_id, given.fleet_id)
     deadline = moment_ms("request_help", "deadline", given.deadline)
     reply = door.request_help(
         given.agent_id,
         given.blocker,
         attempted=given.attempted,
         deadline=deadline,
-        fleet_id=given.fleet_id,
         idempotency_key=given.idempotency_key,
     )
     return {"help_id": reply.help_id}

@@ -11,12 +11,13 @@ from typing import Annotated, Any
 
 import msgspec
 
-from fleetlog.domain.errors import InvalidArgument
+from fleetlog.domain.errors import InvalidArgument, NotFound
+from fleetlog.domain.values import fleet_id_of
 from fleetlog.runtime.access.door import Door
 from fleetlog.runtime.calls import Begun
 from fleetlog.runtime.servers.tools.checking import checked
 
-__all__ = ["Changing", "Hints", "Key", "Moment", "Reading", "Text", "Tool", "moment_ms", "seconds"]
+__all__ = ["Changing", "Hints", "Key", "Moment", "Reading", "Text", "Tool", "check_fleet", "moment_ms", "seconds"]
 
 
 Text = Annotated[str, msgspec.Meta(min_length=1)]
@@ -100,6 +101,12 @@ def moment_ms(tool: str, field: str, value: Moment | None) -> int | None:
             f'got "{value[:80]}" (string)'
         )
     return round(moment.astimezone(UTC).timestamp() * 1000)
+
+
+def check_fleet(agent_id: str, fleet_id: str) -> None:
+    """Refuse an agent that is not of the fleet."""
+    if fleet_id_of(agent_id) != fleet_id:
+        raise NotFound(f"No such agent in fleet {fleet_id}: {agent_id}")
 
 
 def seconds(ms: float | None) -> float | None:
