@@ -81,6 +81,8 @@ class Tool(msgspec.Struct, frozen=True, dict=True):
         name = root.get("$ref", "").rpartition("/")[2]
         schema = dict(parts.pop(name)) if name in parts else dict(root)
         schema.pop("title", None)
+        if key := schema.get("properties", {}).pop("idempotency_key", None):
+            schema["properties"]["idempotency_key"] = key  # last: what it is about comes first
         schema["additionalProperties"] = False
         return {**schema, "$defs": parts} if parts else schema
 
