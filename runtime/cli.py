@@ -315,7 +315,7 @@ def archive(fleet: OneFleet, reason: Reason = "", directory: Dir = DEFAULT_DIR, 
 
 
 app.command()(cli_serving.serve)
-app.command()(cli_serving.mcp)
+app.add_typer(cli_serving.mcp_app)
 app.command()(cli_money.spend)
 app.command()(cli_money.pause)
 app.command()(cli_money.budget)

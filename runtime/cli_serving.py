@@ -2,14 +2,16 @@
 
 import logging
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from fleetlog.runtime.cli_options import Dir
+from fleetlog.runtime.cli_options import Dir, Json
+from fleetlog.runtime.console import Screen
 from fleetlog.runtime.visits import DEFAULT_DIR
 
-__all__ = ["mcp", "serve"]
+__all__ = ["mcp_app", "serve"]
 
 
 def serve(
@@ -39,13 +41,48 @@ def serve(
     serve_directory(directory, config, lambda url: typer.echo(f"fleetlog serves {directory} at {url}", err=True))
 
 
+mcp_app = typer.Typer(name="mcp", invoke_without_command=True, rich_markup_mode=None)
+
+
+@mcp_app.callback()
 def mcp(
+    context: typer.Context,
     directory: Dir = DEFAULT_DIR,
     token: Annotated[
-        str, typer.Option(envvar="FLEETLOG_TOKEN", help="Whose session it is; the owner's if empty.")
+        str, typer.Option(metavar="TOKEN", envvar="FLEETLOG_TOKEN", help="Whose session it is; the owner's if empty.")
     ] = "",
 ) -> None:
     """Speak MCP on stdin and stdout, for editors and agents. Starts the directory's daemon if there is none."""
+    if context.invoked_subcommand is not None:
+        return
     from fleetlog.runtime.servers.stdio import serve_stdio
 
     raise typer.Exit(serve_stdio(directory, token))
+
+
+@mcp_app.command()
+def config(
+    client: Annotated[
+        str, typer.Argument(metavar="CLIENT", help="claude-code, opencode, codex, cursor, vscode, generic.")
+    ],
+    check: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Start what this file names, and ask for tools.")
+    ] = None,
+    directory: Annotated[str, typer.Option("--dir", metavar="DIR", help="Name this runtime directory.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Show what to add to an MCP client's configuration; or check whether what stands there works."""
+    from fleetlog.runtime.servers.client_configs import check_config, config_for
+
+    screen = Screen(as_json=as_json)
+    if check is not None:
+        started = check_config(client, Path(check))
+        said = f"{' '.join(started.command)} works: {started.tools} tools."
+        screen.json(started) if as_json else screen.line(said)
+        return
+    found = config_for(client, str(Path(directory).absolute()) if directory else "")
+    if as_json:
+        screen.json(found)
+        return
+    screen.say(f"Add this to {found.path}:", "dim")
+    screen.line(found.text.rstrip())
