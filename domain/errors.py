@@ -4,7 +4,9 @@ FleetlogError
 ├── Refused               the domain said no: expected, nothing was recorded
 │   ├── InvalidArgument   an argument has the wrong type, size or form
 │   ├── NotFound          no such fleet, agent, message or help request
-│   └── NotAllowed        it exists, but its state does not allow this now
+│   ├── NotAllowed        it exists, but its state does not allow this now
+│   ├── Unauthenticated   the token is unknown, revoked or expired
+│   └── Forbidden         the token does not allow this
 ├── Fault                 it could not be done; the state on disk is still right
 │   ├── StoreFault        the event store failed (disk full, locked, closed)
 │   │   ├── StoreUnavailable  for everybody: disk full, locked, closed, gone
@@ -28,6 +30,7 @@ __all__ = [
     "DirectoryOwned",
     "Fault",
     "FleetlogError",
+    "Forbidden",
     "GivenUp",
     "InvalidArgument",
     "LogCorrupt",
@@ -44,6 +47,7 @@ __all__ = [
     "StepMismatch",
     "StoreFault",
     "StoreUnavailable",
+    "Unauthenticated",
     "VersionConflict",
 ]
 
@@ -149,3 +153,7 @@ class ResultRejected(BrainError):
 
 class Unauthenticated(Refused):
     """The token is not known, is revoked or has expired."""
+
+
+class Forbidden(Refused):
+    """The caller's token does not allow this; the text says whose it is."""

@@ -271,17 +271,22 @@ class Waiting(msgspec.Struct, frozen=True, gc=False, array_like=True):
     on: str = ""
 
 
+_OF_A_FLEET = frozenset({"agent", "fleet", "token"})
+"""The kinds of ids that hold a fleet's stamp."""
+
+
 @lru_cache(65_536)
 def stamp_of(stream_id: str) -> str:
-    """The fleet's stamp in a fleet's or agent's id; empty when the id has another form."""
+    """The fleet's stamp in the id of a fleet, or of something in it; empty when the id has another form."""
     parts = stream_id.split("-", 4)
-    return "-".join(parts[1:4]) if len(parts) >= 4 and parts[0] in ("fleet", "agent") else ""
+    return "-".join(parts[1:4]) if len(parts) >= 4 and parts[0] in _OF_A_FLEET else ""
 
 
 @lru_cache(65_536)
 def fleet_id_of(stream_id: str) -> str:
-    """The id of the fleet an agent (or the fleet itself) belongs to."""
-    return f"fleet-{stamp_of(stream_id)}"
+    """The id of the fleet an agent (or the fleet itself) belongs to; empty for what is of no fleet."""
+    stamp = stamp_of(stream_id)
+    return f"fleet-{stamp}" if stamp else ""
 
 
 def agent_name_of(agent_id: str) -> str:

@@ -8,10 +8,11 @@ from fleetlog.projections.projection import Projection
 from fleetlog.projections.results import Results
 from fleetlog.projections.spend import Spend
 from fleetlog.projections.timeline import Timeline
+from fleetlog.projections.tokens import Tokens
 
 __all__ = ["all_projections"]
 
 
 def all_projections() -> tuple[Projection, ...]:
     """A fresh one of each, in the order they are fed."""
-    return (Fleets(), Agents(), Inbox(), Results(), HelpRequests(), Spend(), Timeline())
+    return (Fleets(), Agents(), Inbox(), Results(), HelpRequests(), Spend(), Tokens(), Timeline())

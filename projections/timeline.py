@@ -96,6 +96,9 @@ def _admitted(event: e.AgentsAdmitted) -> str:
 
 
 _SUMMARIES: Mapping[str, Callable[..., str]] = {
+    "token.issued": lambda event: f"{event.scope}{f' {event.label}' if event.label else ''}",
+    "token.revoked": lambda event: event.reason,
+    "token.forgery_refused": lambda event: f"{event.operation} as {event.claimed}",
     "agent.spawned": lambda event: f"{event.name} ({event.spec.role})",
     "agent.resumed": lambda event: (
         f"after {event.interruptions} interruptions without a step" if event.interruptions > 1 else ""

@@ -36,6 +36,7 @@ from fleetlog.runtime.queries import Queries
 from fleetlog.runtime.store import EventStore, open_store
 from fleetlog.runtime.ticket_notices import OnTicket, TicketNotices, command_hook
 from fleetlog.runtime.timers import Timers
+from fleetlog.runtime.token_actor import TokenActor
 from fleetlog.runtime.views import Reader, ViewFile
 from fleetlog.runtime.workers import Workers
 
@@ -197,4 +198,6 @@ def _make_actor(engine: Engine, stream_id: str) -> PooledActor:
         return AgentActor(engine, stream_id)
     if stream_id.startswith("fleet-"):
         return FleetActor(engine, stream_id)
+    if stream_id.startswith("token-"):
+        return TokenActor(engine, stream_id)
     raise NotFound(f"'{stream_id}' is neither a fleet's nor an agent's id")

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from fleetlog.domain.access import Token
 from fleetlog.domain.agent import Agent
 from fleetlog.domain.errors import FleetlogError, LogCorrupt, StoreFault
 from fleetlog.domain.events import CallRecorded, GateClosed
@@ -77,9 +78,11 @@ def _check(stream_id: str, stream: _Stream, stored: Notification, findings: list
     stream.version = version
 
 
-def _fresh_state(stream_id: str) -> Agent | Fleet | None:
+def _fresh_state(stream_id: str) -> Agent | Fleet | Token | None:
     if stream_id.startswith("agent-"):
         return Agent(stream_id)
     if stream_id.startswith("fleet-"):
         return Fleet(stream_id)
+    if stream_id.startswith("token-"):
+        return Token(stream_id)
     return None

@@ -10,7 +10,7 @@ import msgspec
 
 from fleetlog.domain import checks
 from fleetlog.domain.errors import InvalidArgument, Refused
-from fleetlog.domain.values import OPERATOR, Message, MessageType
+from fleetlog.domain.values import Message, MessageType
 from fleetlog.runtime import arguments, mail
 from fleetlog.runtime.calls import Call
 from fleetlog.runtime.changes import Changes
@@ -63,7 +63,7 @@ class Batches(Changes):
         if sum(map(len, deliveries.values())) > MAX_BATCH_DELIVERIES:
             raise InvalidArgument(f"Batch too large: more than {MAX_BATCH_DELIVERIES} deliveries")
         future: Reply[Receipt] = Reply()
-        request = Request(None, future, OPERATOR, next(iter(reached)), key)
+        request = Request(None, future, self._by, next(iter(reached)), key)
         outcome = functools.partial(_outcome, reached)
         engine.residents.send(messages[0].fleet_id, Broadcast(deliveries, outcome, request, is_whole=True))
         return future

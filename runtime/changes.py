@@ -1,13 +1,15 @@
 """The way of a call that changes something: one command to one actor, and its reply after the commit."""
 
+import copy
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import msgspec
 
+from fleetlog.domain import checks
 from fleetlog.domain import commands as c
 from fleetlog.domain.errors import InvalidArgument
-from fleetlog.domain.values import Stored, fleet_id_of
+from fleetlog.domain.values import OPERATOR, Stored, fleet_id_of
 from fleetlog.runtime import arguments
 from fleetlog.runtime.assembly import Assembly
 from fleetlog.runtime.calls import Call, Calls
@@ -28,6 +30,13 @@ class Changes(Questions):
     def __init__(self, parts: Assembly) -> None:
         super().__init__(parts)
         self._calls = Calls(parts.engine.store)
+        self._by = OPERATOR
+
+    def acting_as(self, by: str) -> Self:
+        """The same runtime, for a caller whose changes are recorded as made by `by`, a name or an id."""
+        view = copy.copy(self)
+        view._by = checks.identifier("by", by)
+        return view
 
     def _change_fleet(
         self, operation: str, fleet_id: str, command: c.FleetCommand, idempotency_key: str | None
@@ -62,7 +71,7 @@ class Changes(Questions):
         self,
         operation: str,
         stream_id: str,
-        command: c.AgentCommand | c.FleetCommand,
+        command: c.AgentCommand | c.FleetCommand | c.TokenCommand,
         given: object,
         reply_type: type[R],
         seal: Callable[[Any], R],
@@ -73,7 +82,7 @@ class Changes(Questions):
         def start(key: CallKey | None) -> Reply[Receipt]:
             self._parts.engine.journal.wait_for_room()
             future: Reply[Receipt] = Reply()
-            self._parts.engine.residents.send(stream_id, Request(command, future, key=key))
+            self._parts.engine.residents.send(stream_id, Request(command, future, by=self._by, key=key))
             return future
 
         self._check_open()

@@ -54,11 +54,12 @@ from fleetlog.runtime.reply import Reply
 from fleetlog.runtime.store import EventStore
 from fleetlog.runtime.ticket_notices import OnTicket
 from fleetlog.runtime.tickets import Tickets
+from fleetlog.runtime.tokens import Tokens
 
 __all__ = ["Runtime", "RuntimeConfig"]
 
 
-class Runtime(Tickets, Batches):
+class Runtime(Tickets, Batches, Tokens):
     """One event log, its actors and its workers. Make it with `Runtime.open`."""
 
     def __init__(self, parts: Assembly, config: RuntimeConfig) -> None:
@@ -279,7 +280,7 @@ class Runtime(Tickets, Batches):
         message = Message(self._new_message_id(), from_agent_id, type, payload, correlation_id)
         mail.check_message(message)
         self._parts.engine.journal.wait_for_room()
-        return mail.post_message(self._parts.engine, fleet_id, message, to_agent_id)
+        return mail.post_message(self._parts.engine, fleet_id, message, to_agent_id, by=self._by)
 
     def alert(
         self,
@@ -332,7 +333,7 @@ class Runtime(Tickets, Batches):
 
         def start(key: CallKey | None) -> Reply[Receipt]:
             self._parts.engine.journal.wait_for_room()
-            return mail.post_message(self._parts.engine, fleet_id, message, to, key=key, skills=skills)
+            return mail.post_message(self._parts.engine, fleet_id, message, to, by=self._by, key=key, skills=skills)
 
         self._check_open()
         given = (fleet_id, to, msgspec.structs.replace(message, id=""), skills)

@@ -22,6 +22,7 @@ from fleetlog.runtime.rows import (
     ResultRow,
     TicketNotice,
     TimelineEntry,
+    TokenRow,
     help_row,
 )
 from fleetlog.runtime.views import Reader
@@ -327,6 +328,26 @@ class Queries:
             (fleet_id, fleet_id),
         )
         return [DoubtRow(row["agent_id"], row["fleet_id"], row["step"], row["name"], row["since_ms"]) for row in rows]
+
+    # --- who may come in ---------------------------------------------------------------------
+
+    def tokens(self) -> list[TokenRow]:
+        """Every token, the oldest first."""
+        rows = self._rows("SELECT * FROM tokens ORDER BY issued_ms, token_id")
+        return [
+            TokenRow(
+                row["token_id"],
+                row["scope"],
+                row["agent_id"],
+                row["label"],
+                row["issued_ms"],
+                row["expires_ms"],
+                row["revoked_ms"],
+                row["forgeries"],
+                row["digest"],
+            )
+            for row in rows
+        ]
 
     # --- what happened -----------------------------------------------------------------------
 

@@ -5,8 +5,9 @@ change committed, or up to where a query's answer has seen the log.
 import msgspec
 
 from fleetlog.domain.values import Budget, Usage
+from fleetlog.runtime.access.principal import Scope
 from fleetlog.runtime.definitions.definition import AgentDefinition, Problem
-from fleetlog.runtime.rows import AgentRow, CallRow, FleetRow, HelpRow, InboxMessage, ResultRow
+from fleetlog.runtime.rows import AgentRow, CallRow, FleetRow, HelpRow, InboxMessage, ResultRow, TokenRow
 
 __all__ = [
     "AckReply",
@@ -22,6 +23,9 @@ __all__ = [
     "SendReply",
     "SpawnReply",
     "Spend",
+    "TokenChange",
+    "TokenList",
+    "TokenReply",
 ]
 
 
@@ -128,6 +132,32 @@ class HelpList(msgspec.Struct, frozen=True):
     """Requests for help, oldest first."""
 
     requests: tuple[HelpRow, ...]
+    position: int
+
+
+class TokenReply(msgspec.Struct, frozen=True):
+    """A token was issued. `token` is the secret: shown here, once, and kept nowhere; empty in a repeated reply."""
+
+    token_id: str
+    token: str
+    scope: Scope
+    agent_id: str
+    label: str
+    expires_at: int | None
+    position: int = 0
+
+
+class TokenChange(msgspec.Struct, frozen=True):
+    """A token was changed."""
+
+    token_id: str
+    position: int = 0
+
+
+class TokenList(msgspec.Struct, frozen=True):
+    """Tokens, the oldest first."""
+
+    tokens: tuple[TokenRow, ...]
     position: int
 
 

@@ -7,6 +7,7 @@ import msgspec
 
 from fleetlog.domain.tickets import Ticket
 from fleetlog.domain.values import Budget, HelpPolicy, Usage
+from fleetlog.runtime.access.principal import Scope
 
 __all__ = [
     "AgentRow",
@@ -18,6 +19,7 @@ __all__ = [
     "ResultRow",
     "TicketNotice",
     "TimelineEntry",
+    "TokenRow",
     "help_row",
 ]
 
@@ -176,6 +178,21 @@ class TimelineEntry(msgspec.Struct, frozen=True):
     what: str
     by: str
     summary: str
+
+
+class TokenRow(msgspec.Struct, frozen=True):
+    """A token. `forgeries` counts the calls its bearer was refused as somebody else, as far as they were recorded;
+    `digest` is the SHA-256 of its secret."""
+
+    token_id: str
+    scope: Scope
+    agent_id: str
+    label: str
+    issued_at: int
+    expires_at: int | None
+    revoked_at: int | None
+    forgeries: int
+    digest: str
 
 
 def help_row(row: sqlite3.Row) -> HelpRow:

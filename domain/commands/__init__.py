@@ -3,6 +3,7 @@
 Ids enter with the command. Commands of a brain's run carry the `index` of the step they record.
 """
 
+from fleetlog.domain.commands.access import IssueToken, RecordForgery, RevokeToken
 from fleetlog.domain.commands.agent import (
     AbandonWait,
     AcknowledgeMessage,
@@ -80,10 +81,12 @@ __all__ = [
     "FailStep",
     "FinishRun",
     "FleetCommand",
+    "IssueToken",
     "LoseCall",
     "PauseAgent",
     "PauseFleet",
     "RecordAgentEnd",
+    "RecordForgery",
     "RecordSend",
     "ReleaseCall",
     "ReportProgress",
@@ -92,6 +95,7 @@ __all__ = [
     "ResolveDoubt",
     "ResumeAgent",
     "ResumeFleet",
+    "RevokeToken",
     "RunCommand",
     "SetBudget",
     "SetFleetTimeout",
@@ -103,6 +107,7 @@ __all__ = [
     "SubmitResult",
     "SuspendInDoubt",
     "TakeMessage",
+    "TokenCommand",
     "UndoCompaction",
 ]
 
@@ -143,6 +148,7 @@ AgentCommand = (
     | RunCommand
 )
 
+TokenCommand = IssueToken | RevokeToken | RecordForgery
 FleetCommand = (
     SpawnFleet
     | AttachAgent

@@ -5,6 +5,7 @@ Every event class gives its stored name as its msgspec tag; `ALL_EVENTS` lists t
 cannot express gets a new stored name and an upcaster in the runtime's codec.
 """
 
+from fleetlog.domain.events.access import ForgeryRefused, TokenIssued, TokenRevoked
 from fleetlog.domain.events.agent import (
     AgentAttemptFailed,
     AgentCancelled,
@@ -111,6 +112,7 @@ __all__ = [
     "FleetStuck",
     "FleetTimedOut",
     "FleetTimeoutSet",
+    "ForgeryRefused",
     "GateClosed",
     "HelpAnswered",
     "HelpCancelled",
@@ -131,6 +133,9 @@ __all__ = [
     "StepDoubted",
     "StepFailed",
     "StepStarted",
+    "TokenEvent",
+    "TokenIssued",
+    "TokenRevoked",
     "WaitAbandoned",
     "WaitTimedOut",
     "stored_name",
@@ -194,9 +199,16 @@ FleetEvent = (
     | FleetResumed
     | FleetBudgetSet
 )
-Event = AgentEvent | FleetEvent | GateClosed | CallRecorded
+TokenEvent = TokenIssued | TokenRevoked | ForgeryRefused
+Event = AgentEvent | FleetEvent | GateClosed | CallRecorded | TokenEvent
 
-ALL_EVENTS: tuple[type[Fact], ...] = (*AgentEvent.__args__, *FleetEvent.__args__, GateClosed, CallRecorded)
+ALL_EVENTS: tuple[type[Fact], ...] = (
+    *AgentEvent.__args__,
+    *FleetEvent.__args__,
+    GateClosed,
+    CallRecorded,
+    *TokenEvent.__args__,
+)
 
 
 STORED_NAMES: dict[str, type[Fact]] = {stored_name(event_class): event_class for event_class in ALL_EVENTS}

@@ -1,1 +1,1 @@
-"""Who may do what."""
+"""Who may do what: principals, their tokens, and the guarded door to the facade."""

@@ -23,9 +23,9 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.routing import Route
 
-from fleetlog.domain.errors import InvalidArgument, Unauthenticated
+from fleetlog.domain.errors import InvalidArgument
 from fleetlog.runtime.access.door import Door
-from fleetlog.runtime.access.principal import OPERATOR_PRINCIPAL, Principal
+from fleetlog.runtime.access.principal import OWNER, Principal
 from fleetlog.runtime.host import Runtime
 from fleetlog.runtime.servers.address import DaemonAddress, socket_path
 from fleetlog.runtime.servers.announcements import Announcements
@@ -79,12 +79,12 @@ class Daemon:
     def authenticate(self, token: str) -> Principal:
         """The bearer's principal; raises `Unauthenticated`."""
         if secrets.compare_digest(token.encode(), self._own_token.encode()):
-            return OPERATOR_PRINCIPAL
-        raise Unauthenticated("this token is not known")
+            return OWNER
+        return self.runtime.authenticate(token)
 
     def _principal_of(self, token: str) -> Principal:
         """Of a client at the socket, which only the directory's owner can open."""
-        return self.authenticate(token) if token else OPERATOR_PRINCIPAL
+        return self.authenticate(token) if token else OWNER
 
     def door(self, request: Request) -> Door:
         """The facade as this request's caller may use it."""

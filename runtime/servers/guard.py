@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fleetlog.domain.errors import FleetlogError
-from fleetlog.runtime.access.principal import OPERATOR_PRINCIPAL, Principal
+from fleetlog.runtime.access.principal import OWNER, Principal
 
 __all__ = ["LOOPBACK_HOSTS", "PRINCIPAL", "Guard", "GuardPolicy"]
 
@@ -87,7 +87,7 @@ class Guard:
             elif self._policy.needs_token and scope["path"] not in OPEN_PATHS:
                 return _refused(401, "unauthenticated", "a token is needed: Authorization: Bearer TOKEN")
             else:
-                scope[PRINCIPAL] = OPERATOR_PRINCIPAL
+                scope[PRINCIPAL] = OWNER
         except FleetlogError as error:
             return _refused(401, "unauthenticated", str(error))
         return None

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from msgspec import inspect
 
 from fleetlog.domain.values import AgentSpec, FleetSpec
-from fleetlog.runtime.access.principal import OPERATOR_PRINCIPAL
+from fleetlog.runtime.access.principal import OWNER
 from fleetlog.runtime.host import Runtime, RuntimeConfig
 from fleetlog.runtime.servers.surface import Surface
 from fleetlog.runtime.servers.tools.all import all_tools
@@ -37,7 +37,8 @@ class Place:
         self.surface = Surface(self.runtime, TOOLS)
         agents = tuple(AgentSpec(role=role, prompt="x", skills=("sql",)) for role in "ab")
         fleet = self.runtime.spawn_fleet(FleetSpec(agents=agents, keep_open=True))
-        sent = self.runtime.send_message(*fleet.agent_ids, fleet.fleet_id, "question", "x")
+        ann, bob = fleet.agent_ids
+        sent = self.runtime.send_message(ann, bob, fleet.fleet_id, "question", "x")
         ticket = self.runtime.request_help(fleet.agent_ids[0], "help")
         self.ids = (fleet.fleet_id, *fleet.agent_ids, sent.message_id, ticket.help_id, "operator", "*")
 
@@ -45,7 +46,7 @@ class Place:
         """(was it refused, the answer)."""
         if "wait_ms" in arguments and type(arguments["wait_ms"]) is int:
             arguments["wait_ms"] = min(arguments["wait_ms"], MAX_WAIT_MS)
-        answer = asyncio.run(self.surface.answer(OPERATOR_PRINCIPAL, tool.name, arguments))
+        answer = asyncio.run(self.surface.answer(OWNER, tool.name, arguments))
         assert answer.text
         return answer.is_error, answer.content
 

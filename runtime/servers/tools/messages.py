@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from fleetlog.domain.values import MessageType, Severity
+from fleetlog.domain.values import OPERATOR, MessageType, Severity
 from fleetlog.runtime.access.door import Door
 from fleetlog.runtime.batch import Outgoing
 from fleetlog.runtime.calls import Begun
@@ -145,7 +145,12 @@ def _message(message: InboxMessage) -> dict[str, Any]:
 
 def _alert(door: Door, given: Alert) -> object:
     reply = door.alert(
-        given.fleet_id, given.severity, given.text, skills=given.skills, idempotency_key=given.idempotency_key
+        given.fleet_id,
+        given.severity,
+        given.text,
+        skills=given.skills,
+        from_agent_id=door.principal.agent_id or OPERATOR,
+        idempotency_key=given.idempotency_key,
     )
     return _sent(reply)
 
