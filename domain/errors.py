@@ -5,6 +5,7 @@ FleetlogError
 │   ├── InvalidArgument   an argument has the wrong type, size or form
 │   ├── NotFound          no such fleet, agent, message or help request
 │   └── NotAllowed        it exists, but its state does not allow this now
+│       └── LeaseLost     the client has the external agent no more
 ├── Fault                 it could not be done; the state on disk is still right
 │   ├── StoreFault        the event store failed (disk full, locked, closed)
 │   │   ├── StoreUnavailable  for everybody: disk full, locked, closed, gone
@@ -30,6 +31,7 @@ __all__ = [
     "FleetlogError",
     "GivenUp",
     "InvalidArgument",
+    "LeaseLost",
     "LogCorrupt",
     "McpServerFault",
     "NoAnswer",
@@ -66,6 +68,10 @@ class NotFound(Refused):
 
 class NotAllowed(Refused):
     """It exists, but its state does not allow this command."""
+
+
+class LeaseLost(NotAllowed):
+    """The client's lease of an external agent is over: another has attached, or it was silent for too long."""
 
 
 class Fault(FleetlogError):

@@ -38,12 +38,14 @@ from fleetlog.domain.commands.fleet import (
     SettleSpend,
     SpawnFleet,
 )
+from fleetlog.domain.commands.leases import AttachExternal, ExpireLease, ReleaseLease
 from fleetlog.domain.commands.run import (
     BeginRun,
     CompleteStep,
     FailRun,
     FailStep,
     FinishRun,
+    NoteStep,
     RecordSend,
     ReleaseCall,
     ReportProgress,
@@ -63,6 +65,7 @@ __all__ = [
     "AnswerHelp",
     "ArchiveFleet",
     "AttachAgent",
+    "AttachExternal",
     "BeginRun",
     "CancelAgent",
     "CancelFleet",
@@ -75,17 +78,20 @@ __all__ = [
     "DeliverMessage",
     "ExpireBudget",
     "ExpireFleet",
+    "ExpireLease",
     "ExpireWait",
     "FailRun",
     "FailStep",
     "FinishRun",
     "FleetCommand",
     "LoseCall",
+    "NoteStep",
     "PauseAgent",
     "PauseFleet",
     "RecordAgentEnd",
     "RecordSend",
     "ReleaseCall",
+    "ReleaseLease",
     "ReportProgress",
     "RequestHelp",
     "ReserveSpend",
@@ -109,6 +115,7 @@ __all__ = [
 RunCommand = (
     BeginRun
     | StartStep
+    | NoteStep
     | CompleteStep
     | FailStep
     | StartCall
@@ -140,6 +147,9 @@ AgentCommand = (
     | ResumeAgent
     | SetBudget
     | ExpireBudget
+    | AttachExternal
+    | ExpireLease
+    | ReleaseLease
     | RunCommand
 )
 

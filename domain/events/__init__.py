@@ -23,6 +23,7 @@ from fleetlog.domain.events.agent import (
     StepDoubted,
     StepDoubtResolved,
     StepFailed,
+    StepNoted,
     StepStarted,
     WaitAbandoned,
     WaitTimedOut,
@@ -42,6 +43,7 @@ from fleetlog.domain.events.fleet import (
     FleetTimedOut,
     FleetTimeoutSet,
 )
+from fleetlog.domain.events.leases import LeaseLost, LeaseReleased, LeaseTaken
 from fleetlog.domain.events.messages import (
     HelpAnswered,
     HelpCancelled,
@@ -118,6 +120,9 @@ __all__ = [
     "HelpExpired",
     "HelpReminded",
     "HelpRequested",
+    "LeaseLost",
+    "LeaseReleased",
+    "LeaseTaken",
     "MessageAcknowledged",
     "MessageDelivered",
     "MessageSeen",
@@ -130,6 +135,7 @@ __all__ = [
     "StepDoubtResolved",
     "StepDoubted",
     "StepFailed",
+    "StepNoted",
     "StepStarted",
     "WaitAbandoned",
     "WaitTimedOut",
@@ -173,6 +179,10 @@ AgentEvent = (
     | HelpEscalated
     | HelpExpired
     | HelpCancelled
+    | StepNoted
+    | LeaseTaken
+    | LeaseLost
+    | LeaseReleased
 )
 FleetEvent = (
     FleetSpawned
