@@ -30,6 +30,7 @@ from fleetlog.runtime.dispatcher import Dispatcher, PooledActor
 from fleetlog.runtime.engine import Engine, Residents
 from fleetlog.runtime.fleet_actor import FleetActor
 from fleetlog.runtime.journal import Journal
+from fleetlog.runtime.lease_table import LeaseTable
 from fleetlog.runtime.ownership import Ownership
 from fleetlog.runtime.projector import Projector
 from fleetlog.runtime.queries import Queries
@@ -134,6 +135,7 @@ class Assembly:
             linger_s=config.linger_s,
             stuck_after_s=config.stuck_after_s,
         )
+        self.leases = LeaseTable(engine, reader)
         engine.residents = Residents(lambda stream_id: _make_actor(engine, stream_id))
         then(engine.residents.close)
         then(journal.close)

@@ -37,12 +37,13 @@ from fleetlog.domain.values import (
 from fleetlog.runtime import arguments, mail
 from fleetlog.runtime.assembly import Assembly, RuntimeConfig
 from fleetlog.runtime.batch import Batches
-from fleetlog.runtime.brains.function import Brain
+from fleetlog.runtime.brains.function import Brain, check_brain_names
 from fleetlog.runtime.brains.result_schema import check_schema
 from fleetlog.runtime.calls import Begun, Call
 from fleetlog.runtime.clock import Clock, SystemClock
 from fleetlog.runtime.engine import CallKey
 from fleetlog.runtime.journal import Receipt
+from fleetlog.runtime.leases import Leases
 from fleetlog.runtime.ownership import directory_path
 from fleetlog.runtime.replies import (
     AckReply,
@@ -58,7 +59,7 @@ from fleetlog.runtime.tickets import Tickets
 __all__ = ["Runtime", "RuntimeConfig"]
 
 
-class Runtime(Tickets, Batches):
+class Runtime(Tickets, Batches, Leases):
     """One event log, its actors and its workers. Make it with `Runtime.open`."""
 
     def __init__(self, parts: Assembly, config: RuntimeConfig) -> None:
@@ -89,11 +90,13 @@ class Runtime(Tickets, Batches):
         Raises `DirectoryOwned` when another process has the directory, `InvalidArgument` or `StoreFault` when it
         cannot be used.
         """
+        check_brain_names(brains)
         config = config or RuntimeConfig()
         parts = Assembly(directory_path(directory), config, clock or SystemClock(), brains, store)
         try:
             if recover:
                 parts.recover()
+                parts.leases.begin()
             parts.sweep_idle()
             parts.notify(on_ticket)
         except BaseException:
@@ -186,7 +189,7 @@ class Runtime(Tickets, Batches):
         if fleet_id not in self._parts.queries.open_fleets():
             raise NotAllowed(f"Fleet {fleet_id} is {fleet.status}: nothing in it is left to do")
         for agent in self._parts.queries.agents(fleet_id):
-            if agent.brain and agent.status not in AGENT_ENDED:
+            if agent.brain not in ("", "external") and agent.status not in AGENT_ENDED:
                 self._parts.engine.brains.find(agent.brain)
         self._parts.recover(fleet_id)
         return FleetReply(fleet_id, position)
@@ -198,7 +201,7 @@ class Runtime(Tickets, Batches):
         return self._change_agent("cancel_agent", agent_id, c.CancelAgent(arguments.reason(reason)), idempotency_key)
 
     def submit_result(self, agent_id: str, output: Any, *, idempotency_key: str | None = None) -> FleetReply:
-        """Give the result of an agent without a brain, worked from outside."""
+        """Give the result of an external agent (the brain `external`, or none), worked from outside."""
         command = c.SubmitResult(-1, self._stored("output", output))
         return self._change_agent("submit_result", agent_id, command, idempotency_key)
 
@@ -355,9 +358,9 @@ class Runtime(Tickets, Batches):
         return self._parts.queries.fleet(arguments.fleet_id(fleet_id)).workspace
 
     def _check_runnable(self, spec: AgentSpec, workspace: str) -> None:
-        if spec.brain:
+        if not spec.is_external:
             self._parts.engine.brains.find(spec.brain)
-        if spec.brain == "claude" and spec.agent:
+        if spec.brain in ("claude", "command") and spec.agent:
             self._parts.claude.definitions.check(spec.agent, workspace)
         if spec.result_schema is not None:
             check_schema(spec.result_schema)
