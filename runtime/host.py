@@ -37,6 +37,7 @@ from fleetlog.domain.values import (
 from fleetlog.runtime import arguments, mail
 from fleetlog.runtime.assembly import Assembly, RuntimeConfig
 from fleetlog.runtime.batch import Batches
+from fleetlog.runtime.brains.command.mesh import MeshAccess
 from fleetlog.runtime.brains.function import Brain, check_brain_names
 from fleetlog.runtime.brains.result_schema import check_schema
 from fleetlog.runtime.calls import Begun, Call
@@ -81,18 +82,20 @@ class Runtime(Tickets, Batches, Leases):
         store: EventStore | None = None,
         recover: bool = True,
         on_ticket: OnTicket | None = None,
+        mesh: MeshAccess | None = None,
     ) -> Self:
         """Open a runtime directory (made if it is not there), or `memory:` for one that leaves nothing.
 
         What had been interrupted goes on at once (with `recover=False` it waits for a later open). `store`
         replaces the log's store, for tests. `on_ticket` is called with every `TicketNotice` (a ticket was opened, is
-        reminded of, was escalated): at least once, on a thread of its own.
+        reminded of, was escalated): at least once, on a thread of its own. `mesh` is what this process's servers offer
+        to the programs of command agents; without one these run without the mesh's tools.
         Raises `DirectoryOwned` when another process has the directory, `InvalidArgument` or `StoreFault` when it
         cannot be used.
         """
         check_brain_names(brains)
         config = config or RuntimeConfig()
-        parts = Assembly(directory_path(directory), config, clock or SystemClock(), brains, store)
+        parts = Assembly(directory_path(directory), config, clock or SystemClock(), brains, store, mesh)
         try:
             if recover:
                 parts.recover()

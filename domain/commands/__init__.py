@@ -124,6 +124,7 @@ RunCommand = (
     | PauseAgent
     | RecordSend
     | TakeMessage
+    | AcknowledgeMessage
     | RequestHelp
     | ReportProgress
     | SubmitResult
@@ -133,7 +134,6 @@ RunCommand = (
 )
 AgentCommand = (
     DeliverMessage
-    | AcknowledgeMessage
     | AnswerHelp
     | DecideApproval
     | CancelHelp
