@@ -42,7 +42,7 @@ class ArtifactStore:
     def put_file(self, file: IO[bytes]) -> Artifact:
         """Store what is in an open file, from its beginning, however large; see `put`."""
         file.seek(0)
-        preview = file.read(4 * _PREVIEW_CHARS).decode(errors="replace")[:_PREVIEW_CHARS]
+        preview = file.read(_PREVIEW_CHARS).decode(errors="replace")
         file.seek(0)
         digest = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
         artifact = Artifact(digest, file.tell(), preview)
