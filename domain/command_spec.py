@@ -8,7 +8,7 @@ import msgspec
 from fleetlog.domain import checks
 from fleetlog.domain.errors import InvalidArgument
 
-__all__ = ["OUTPUTS", "PRESETS", "CommandSpec", "OutputKind", "check_command"]
+__all__ = ["OUTPUTS", "PRESETS", "CommandSpec", "OutputKind", "StdinKind", "check_command"]
 
 OutputKind = Literal["text", "json", "last_line_json", "stream_json"]
 StdinKind = Literal["prompt", "none"]

@@ -74,6 +74,12 @@ def test_a_result_of_claude_that_is_an_error_is_one(more: dict[str, Any], error:
     assert answer.error == error
 
 
+def test_a_run_of_claude_that_asked_no_model_has_used_nothing() -> None:
+    usage = {"input_tokens": 0, "output_tokens": 0}
+    event = {"type": "result", "is_error": True, "num_turns": 0, "total_cost_usd": 0, "usage": usage}
+    assert heard("stream_json", event).usage is None
+
+
 def test_a_structured_output_is_the_result() -> None:
     event = {"type": "result", "result": "see there", "structured_output": {"sheep": 3}}
     assert heard("stream_json", event).answer() == Answer({"sheep": 3})

@@ -154,15 +154,18 @@ def _claude_usage(event: Mapping[str, Any]) -> Usage | None:
     used = _part(event, "usage")
     written = _count(used.get("cache_creation_input_tokens"))
     for_an_hour = min(written, _count(_part(used, "cache_creation").get("ephemeral_1h_input_tokens")))
-    return Usage(
+    found = Usage(
         input_tokens=_count(used.get("input_tokens")),
         output_tokens=_count(used.get("output_tokens")),
         cache_read_tokens=_count(used.get("cache_read_input_tokens")),
         cache_write_tokens=written - for_an_hour,
         cache_write_1h_tokens=for_an_hour,
-        calls=max(1, _count(event.get("num_turns"))),
+        calls=_count(event.get("num_turns")),
         cost_nusd=_nusd(event.get("total_cost_usd")),
     )
+    if found == Usage():
+        return None  # it has asked no model
+    return msgspec.structs.replace(found, calls=max(1, found.calls))
 
 
 def _codex_usage(used: Mapping[str, Any]) -> Usage:
