@@ -8,7 +8,7 @@ import msgspec
 
 from fleetlog.domain import commands as c
 from fleetlog.domain import events as e
-from fleetlog.domain import people
+from fleetlog.domain import leases, people
 from fleetlog.domain.agent_spending import AgentSpending
 from fleetlog.domain.agent_state import StepRecord, matches
 from fleetlog.domain.errors import NotAllowed, NotFound
@@ -55,6 +55,8 @@ class Agent(AgentSpending):
             case c.StartStep():
                 self._expect(command.index)
                 return [e.StepStarted(command.index, command.name)]
+            case c.NoteStep():
+                return self._note(command)
             case c.FailStep():
                 self._expect(command.index, open_step=command.name)
                 return [e.StepFailed(command.index, command.name, command.effect, command.error_type, command.error)]
@@ -107,6 +109,12 @@ class Agent(AgentSpending):
                 return self._set_budget(command.budget, now)
             case c.ExpireBudget():
                 return self._expire_budget(now)
+            case c.AttachExternal():
+                return leases.attach(self, command, now)
+            case c.ExpireLease():
+                return leases.expire(self, command)
+            case c.ReleaseLease():
+                return leases.release(self, command)
             case _:
                 assert_never(command)
 
@@ -140,6 +148,12 @@ class Agent(AgentSpending):
         if not self.can_run or any(matches(wait, message) for message in self.unread.values()):
             return []
         return [e.WaitTimedOut(wait.index, wait.name)]
+
+    def _note(self, command: c.NoteStep) -> list[e.AgentEvent]:
+        last = self.steps[-1] if self.steps else None
+        if last is None or last.state != "started" or command.index != len(self.steps) - 1 or not self.can_run:
+            raise NotAllowed(f"Agent {self.id} is not inside an effectful step {command.index}")
+        return [] if last.note == command.note else [e.StepNoted(command.index, command.note)]
 
     def _record_send(self, command: c.RecordSend) -> list[e.AgentEvent]:
         self._expect(command.index)
@@ -183,7 +197,7 @@ class Agent(AgentSpending):
     def _submit(self, spec: AgentSpec, command: c.SubmitResult) -> list[e.AgentEvent]:
         if self.status == "complete":
             raise NotAllowed(f"Agent {self.id} has submitted its result already")
-        if command.index < 0 and spec.brain:
+        if command.index < 0 and not spec.is_external:
             raise NotAllowed(f"Agent {self.id} is driven by its brain '{spec.brain}', which gives its result")
         index = command.index if command.index >= 0 else len(self.steps)
         self._expect(index)

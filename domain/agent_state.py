@@ -43,6 +43,8 @@ class StepRecord(msgspec.Struct, frozen=True, gc=False):
     error_type: str = ""
     error: str = ""
     reasons: tuple[str, ...] = ()
+    note: str = ""
+    """Of an effectful step: what was said inside it last."""
 
 
 class AgentState:
@@ -60,6 +62,7 @@ class AgentState:
         "id",
         "interruptions",
         "item",
+        "lease",
         "name",
         "open_call",
         "open_questions",
@@ -114,6 +117,8 @@ class AgentState:
         """By all paid calls that are over; one that was cut off counts with its bound."""
         self.calls = 0
         """How many paid calls are over."""
+        self.lease: e.LeaseTaken | None = None
+        """Who works its mailbox from outside."""
         self.open_call: e.CallStarted | None = None
 
     # --- questions ---------------------------------------------------------------------------
@@ -171,7 +176,7 @@ class AgentState:
             return ""
         if wait.until_uptime_s is not None or wait.doubt:
             return ""
-        if wait.sender == OPERATOR or self.asks_operator or self.open_tickets or not self.spec or not self.spec.brain:
+        if wait.sender == OPERATOR or self.asks_operator or self.open_tickets or not self.spec or self.spec.is_external:
             return ""
         if any(matches(wait, message) for message in self.unread.values()):
             return ""
@@ -192,7 +197,7 @@ class AgentState:
 
     @property
     def _is_mailbox(self) -> bool:
-        return self.spec is not None and not self.spec.brain and self.is_reachable
+        return self.spec is not None and self.spec.is_external and self.is_reachable
 
     # --- evolve ------------------------------------------------------------------------------
 
@@ -226,7 +231,15 @@ class AgentState:
                 failed = msgspec.structs.replace(failed, error_type=event.error_type, error=event.error)
                 self._record(event.index, failed)
             case e.StepDoubted():
-                self._record(event.index, StepRecord(event.name, "effectful", "doubted"))
+                note = self.steps[event.index].note if event.index < len(self.steps) else ""
+                self._record(event.index, StepRecord(event.name, "effectful", "doubted", note=note))
+            case e.StepNoted():
+                if event.index < len(self.steps):
+                    self.steps[event.index] = msgspec.structs.replace(self.steps[event.index], note=event.note)
+            case e.LeaseTaken():
+                self.lease = event
+            case e.LeaseLost() | e.LeaseReleased():
+                self.lease = None
             case e.CompactionUndone():
                 if event.index < len(self.steps):
                     self.steps[event.index] = msgspec.structs.replace(self.steps[event.index], state="undone")

@@ -5,6 +5,7 @@ FleetlogError
 │   ├── InvalidArgument   an argument has the wrong type, size or form
 │   ├── NotFound          no such fleet, agent, message or help request
 │   ├── NotAllowed        it exists, but its state does not allow this now
+│   │   └── LeaseLost     the client has the external agent no more
 │   ├── Unauthenticated   the token is unknown, revoked or expired
 │   └── Forbidden         the token does not allow this
 ├── Fault                 it could not be done; the state on disk is still right
@@ -33,6 +34,7 @@ __all__ = [
     "Forbidden",
     "GivenUp",
     "InvalidArgument",
+    "LeaseLost",
     "LogCorrupt",
     "McpServerFault",
     "NoAnswer",
@@ -70,6 +72,10 @@ class NotFound(Refused):
 
 class NotAllowed(Refused):
     """It exists, but its state does not allow this command."""
+
+
+class LeaseLost(NotAllowed):
+    """The client's lease of an external agent is over: another has attached, or it was silent for too long."""
 
 
 class Fault(FleetlogError):

@@ -8,6 +8,7 @@ import msgspec
 
 from fleetlog.domain import checks
 from fleetlog.domain.budget import check_budget
+from fleetlog.domain.command_spec import check_command
 from fleetlog.domain.errors import InvalidArgument
 from fleetlog.domain.mcp_spec import check_mcp_servers
 from fleetlog.domain.values import AgentSpec, FleetSpec, HelpPolicy, Member, agent_id_for
@@ -77,6 +78,7 @@ def check_agent(spec: AgentSpec, at: str = "") -> AgentSpec:
     for skill in spec.skills:
         checks.text(f"{at}skills", skill, max_chars=200, empty=False)
     check_mcp_servers(f"{at}mcp_servers", spec.mcp_servers)
+    check_command(f"{at}command", spec.brain, spec.command)
     return _storable(at.rstrip(".") or "spec", msgspec.structs.replace(spec, name=name))
 
 

@@ -9,6 +9,8 @@ from typing import Any, Literal, get_args
 
 import msgspec
 
+from fleetlog.domain.command_spec import CommandSpec
+
 __all__ = [
     "AGENT_ENDED",
     "EFFECTS",
@@ -19,6 +21,7 @@ __all__ = [
     "AgentStatus",
     "Artifact",
     "Budget",
+    "CommandSpec",
     "DeliveryState",
     "DoubtPolicy",
     "Effect",
@@ -148,11 +151,11 @@ class HelpPolicy(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_o
 class AgentSpec(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     """What a fleet says of one agent.
 
-    `brain` names the function that drives it (a name given to `Runtime.open`, or `module:function`);
-    an empty brain is a mailbox that is worked from outside. `depends_on` names agents of the fleet
-    that must have completed first. `each` makes one agent for each item. `result_schema` is a JSON
-    Schema its result must fit; it may be rejected `max_rejections` times. `max_attempts` counts
-    runs that ended in an error; `max_interruptions` counts restarts without a step between them.
+    `brain` names the function that drives it (a name given to `Runtime.open`, or `module:function`); `command` is
+    what the brain `command` runs. The brain `external`, or none, is a mailbox that is worked from outside.
+    `depends_on` names agents of the fleet that must have completed first. `each` makes one agent for each item.
+    `result_schema` is a JSON Schema its result must fit; it may be rejected `max_rejections` times. `max_attempts`
+    counts runs that ended in an error; `max_interruptions` counts restarts without a step between them.
     `help_policy` is for what it asks people; without one, the fleet's counts.
 
     The rest is for brains that drive a model. `agent` names an agent definition, `model` the model. `tools` are
@@ -187,6 +190,12 @@ class AgentSpec(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_on
     mcp_servers: tuple[McpServerSpec, ...] = ()
     help_policy: HelpPolicy | None = None
     budget: Budget | None = None
+    command: CommandSpec | None = None
+
+    @property
+    def is_external(self) -> bool:
+        """Nothing here drives it: somebody outside does."""
+        return self.brain in ("", "external")
 
 
 class FleetSpec(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):

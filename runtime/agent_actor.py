@@ -215,7 +215,7 @@ class AgentActor(AggregateHost[Agent]):
 
     def _run_or_wait(self, agent: Agent) -> None:
         assert agent.spec is not None
-        if not agent.spec.brain:
+        if agent.spec.is_external:
             if agent.status == "pending":
                 self.post(Request(c.BeginRun(), by=self.stream_id))
             return

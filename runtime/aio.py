@@ -14,6 +14,7 @@ from typing import Concatenate, ParamSpec, Self, TypeVar
 
 from fleetlog.domain import checks
 from fleetlog.domain.values import MessageType
+from fleetlog.runtime.brains.command.mesh import MeshAccess
 from fleetlog.runtime.brains.function import Brain
 from fleetlog.runtime.host import Runtime, RuntimeConfig
 from fleetlog.runtime.journal import Receipt
@@ -56,9 +57,11 @@ class AsyncRuntime:
         brains: Mapping[str, Brain] | None = None,
         config: RuntimeConfig | None = None,
         on_ticket: OnTicket | None = None,
+        mesh: MeshAccess | None = None,
     ) -> Self:
         """See `Runtime.open`; the directory is opened when the context is entered."""
-        return cls(functools.partial(Runtime.open, directory, brains=brains, config=config, on_ticket=on_ticket))
+        options = {"brains": brains, "config": config, "on_ticket": on_ticket, "mesh": mesh}
+        return cls(functools.partial(Runtime.open, directory, **options))  # type: ignore[arg-type]
 
     @property
     def runtime(self) -> Runtime:
@@ -104,6 +107,9 @@ class AsyncRuntime:
     answer_help = _awaitable(Runtime.answer_help)
     decide_approval = _awaitable(Runtime.decide_approval)
     cancel_help = _awaitable(Runtime.cancel_help)
+    attach_external = _awaitable(Runtime.attach_external)
+    renew_lease = _awaitable(Runtime.renew_lease)
+    release_lease = _awaitable(Runtime.release_lease)
     list_help = _awaitable(Runtime.list_help)
     help_requests = _awaitable(Runtime.help_requests)
     doubts = _awaitable(Runtime.doubts)

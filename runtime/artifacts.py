@@ -3,8 +3,10 @@
 import hashlib
 import os
 import secrets
+import shutil
 from contextlib import suppress
 from pathlib import Path
+from typing import IO
 
 from fleetlog.domain.errors import InvalidArgument, LogCorrupt, NotFound, StoreUnavailable
 from fleetlog.domain.values import Artifact, Stored
@@ -35,6 +37,22 @@ class ArtifactStore:
             path = self._path(self._folder, digest)
             if not path.exists():
                 self._write(path, content)
+        return artifact
+
+    def put_file(self, file: IO[bytes]) -> Artifact:
+        """Store what is in an open file, from its beginning, however large; see `put`."""
+        file.seek(0)
+        preview = file.read(_PREVIEW_CHARS).decode(errors="replace")
+        file.seek(0)
+        digest = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+        artifact = Artifact(digest, file.tell(), preview)
+        file.seek(0)
+        if self._folder is None:
+            self._memory[digest] = file.read()
+        else:
+            path = self._path(self._folder, digest)
+            if not path.exists():
+                self._write(path, file)
         return artifact
 
     def get(self, sha256: str) -> bytes:
@@ -72,13 +90,16 @@ class ArtifactStore:
         return folder / digest[:2] / digest
 
     @staticmethod
-    def _write(path: Path, content: bytes) -> None:
+    def _write(path: Path, content: bytes | IO[bytes]) -> None:
         """The content, its name and its folder's name are on the disk when this returns; else nothing is left."""
         temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}.new")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with temporary.open("wb") as file:
-                file.write(content)
+                if isinstance(content, bytes):
+                    file.write(content)
+                else:
+                    shutil.copyfileobj(content, file)
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(path)

@@ -22,6 +22,8 @@ from fleetlog.runtime.agent_actor import AgentActor
 from fleetlog.runtime.aggregate_host import Passivate, Recover
 from fleetlog.runtime.artifacts import ArtifactStore
 from fleetlog.runtime.brains.claude_room import ClaudeRoom
+from fleetlog.runtime.brains.command.mesh import MeshAccess
+from fleetlog.runtime.brains.command.room import CommandRoom
 from fleetlog.runtime.brains.function import Brain, Brains
 from fleetlog.runtime.brains.gate import Gates
 from fleetlog.runtime.brains.provider import ClaudeSettings
@@ -30,6 +32,7 @@ from fleetlog.runtime.dispatcher import Dispatcher, PooledActor
 from fleetlog.runtime.engine import Engine, Residents
 from fleetlog.runtime.fleet_actor import FleetActor
 from fleetlog.runtime.journal import Journal
+from fleetlog.runtime.lease_table import LeaseTable
 from fleetlog.runtime.ownership import Ownership
 from fleetlog.runtime.projector import Projector
 from fleetlog.runtime.queries import Queries
@@ -76,6 +79,7 @@ class Assembly:
         clock: Clock,
         brains: Mapping[str, Brain] | None = None,
         store: EventStore | None = None,
+        mesh: MeshAccess | None = None,
     ) -> None:
         self._closing = contextlib.ExitStack()
         self._close_lock = threading.Lock()
@@ -83,7 +87,7 @@ class Assembly:
         self.directory = directory
         self._notified = directory / "notified" if directory is not None else None
         try:
-            self._start(directory, config, clock, brains, store)
+            self._start(directory, config, clock, brains, store, mesh)
         except BaseException:
             self._closing.close()
             raise
@@ -95,6 +99,7 @@ class Assembly:
         clock: Clock,
         brains: Mapping[str, Brain] | None,
         store: EventStore | None,
+        mesh: MeshAccess | None,
     ) -> None:
         then = self._closing.callback
         if directory is None:
@@ -118,6 +123,8 @@ class Assembly:
         timers = Timers(clock)
         gates = Gates(store, journal, clock, timers, config.claude.max_concurrency)
         self.claude = claude = ClaudeRoom(config.claude, directory, gates, random.random)
+        programs = CommandRoom(directory, mesh, claude.prompt_of, self.queries.has_replied)
+        then(programs.close)
         self.engine = engine = Engine(
             store=store,
             journal=journal,
@@ -126,7 +133,7 @@ class Assembly:
             timers=timers,
             workers=Workers(config.workers),
             artifacts=artifacts,
-            brains=Brains(brains, {"claude": claude.brain}),
+            brains=Brains(brains, {"claude": claude.brain, "command": programs.brain}),
             results=self._outputs,
             fleet_ended=claude.fleet_ended,
             agent_stopped=gates.forget,
@@ -135,6 +142,7 @@ class Assembly:
             linger_s=config.linger_s,
             stuck_after_s=config.stuck_after_s,
         )
+        self.leases = LeaseTable(engine, reader)
         engine.residents = Residents(lambda stream_id: _make_actor(engine, stream_id))
         then(engine.residents.close)
         then(journal.close)

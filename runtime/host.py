@@ -37,12 +37,14 @@ from fleetlog.domain.values import (
 from fleetlog.runtime import arguments, mail
 from fleetlog.runtime.assembly import Assembly, RuntimeConfig
 from fleetlog.runtime.batch import Batches
-from fleetlog.runtime.brains.function import Brain
+from fleetlog.runtime.brains.command.mesh import MeshAccess
+from fleetlog.runtime.brains.function import Brain, check_brain_names
 from fleetlog.runtime.brains.result_schema import check_schema
 from fleetlog.runtime.calls import Begun, Call
 from fleetlog.runtime.clock import Clock, SystemClock
 from fleetlog.runtime.engine import CallKey
 from fleetlog.runtime.journal import Receipt
+from fleetlog.runtime.leases import Leases
 from fleetlog.runtime.ownership import directory_path
 from fleetlog.runtime.replies import (
     AckReply,
@@ -59,7 +61,7 @@ from fleetlog.runtime.tokens import Tokens
 __all__ = ["Runtime", "RuntimeConfig"]
 
 
-class Runtime(Tickets, Batches, Tokens):
+class Runtime(Tickets, Batches, Leases, Tokens):
     """One event log, its actors and its workers. Make it with `Runtime.open`."""
 
     def __init__(self, parts: Assembly, config: RuntimeConfig) -> None:
@@ -81,20 +83,24 @@ class Runtime(Tickets, Batches, Tokens):
         store: EventStore | None = None,
         recover: bool = True,
         on_ticket: OnTicket | None = None,
+        mesh: MeshAccess | None = None,
     ) -> Self:
         """Open a runtime directory (made if it is not there), or `memory:` for one that leaves nothing.
 
         What had been interrupted goes on at once (with `recover=False` it waits for a later open). `store`
         replaces the log's store, for tests. `on_ticket` is called with every `TicketNotice` (a ticket was opened, is
-        reminded of, was escalated): at least once, on a thread of its own.
+        reminded of, was escalated): at least once, on a thread of its own. `mesh` is what this process's servers offer
+        to the programs of command agents; without one these run without the mesh's tools.
         Raises `DirectoryOwned` when another process has the directory, `InvalidArgument` or `StoreFault` when it
         cannot be used.
         """
+        check_brain_names(brains)
         config = config or RuntimeConfig()
-        parts = Assembly(directory_path(directory), config, clock or SystemClock(), brains, store)
+        parts = Assembly(directory_path(directory), config, clock or SystemClock(), brains, store, mesh)
         try:
             if recover:
                 parts.recover()
+                parts.leases.begin()
             parts.sweep_idle()
             parts.notify(on_ticket)
         except BaseException:
@@ -187,7 +193,7 @@ class Runtime(Tickets, Batches, Tokens):
         if fleet_id not in self._parts.queries.open_fleets():
             raise NotAllowed(f"Fleet {fleet_id} is {fleet.status}: nothing in it is left to do")
         for agent in self._parts.queries.agents(fleet_id):
-            if agent.brain and agent.status not in AGENT_ENDED:
+            if agent.brain not in ("", "external") and agent.status not in AGENT_ENDED:
                 self._parts.engine.brains.find(agent.brain)
         self._parts.recover(fleet_id)
         return FleetReply(fleet_id, position)
@@ -199,7 +205,7 @@ class Runtime(Tickets, Batches, Tokens):
         return self._change_agent("cancel_agent", agent_id, c.CancelAgent(arguments.reason(reason)), idempotency_key)
 
     def submit_result(self, agent_id: str, output: Any, *, idempotency_key: str | None = None) -> FleetReply:
-        """Give the result of an agent without a brain, worked from outside."""
+        """Give the result of an external agent (the brain `external`, or none), worked from outside."""
         command = c.SubmitResult(-1, self._stored("output", output))
         return self._change_agent("submit_result", agent_id, command, idempotency_key)
 
@@ -356,9 +362,9 @@ class Runtime(Tickets, Batches, Tokens):
         return self._parts.queries.fleet(arguments.fleet_id(fleet_id)).workspace
 
     def _check_runnable(self, spec: AgentSpec, workspace: str) -> None:
-        if spec.brain:
+        if not spec.is_external:
             self._parts.engine.brains.find(spec.brain)
-        if spec.brain == "claude" and spec.agent:
+        if spec.brain in ("claude", "command") and spec.agent:
             self._parts.claude.definitions.check(spec.agent, workspace)
         if spec.result_schema is not None:
             check_schema(spec.result_schema)

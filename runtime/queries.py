@@ -8,7 +8,7 @@ import msgspec
 
 from fleetlog.domain import checks
 from fleetlog.domain.errors import InvalidArgument, NotFound
-from fleetlog.domain.values import Budget, Stored, TicketKind, TicketStatus, Usage
+from fleetlog.domain.values import Budget, Stored, TicketKind, TicketStatus, Usage, agent_id_for, fleet_id_of
 from fleetlog.projections.projection import Projection
 from fleetlog.projections.spend import USAGE_COLUMNS
 from fleetlog.runtime.artifacts import ArtifactStore
@@ -255,6 +255,14 @@ class Queries:
             for agent_id in recipients
             for row in self._rows("SELECT state FROM inbox WHERE agent_id=? AND message_id=?", (agent_id, message_id))
         }
+
+    def has_replied(self, agent_id: str, peer: str, question_id: str) -> bool:
+        """Has the agent answered this question of a peer's (an agent of the same fleet, by name)?"""
+        rows = self._rows(
+            "SELECT 1 FROM inbox WHERE agent_id=? AND sender=? AND correlation_id=? LIMIT 1",
+            (agent_id_for(fleet_id_of(agent_id), peer), agent_id, question_id),
+        )
+        return bool(rows)
 
     # --- results -----------------------------------------------------------------------------
 

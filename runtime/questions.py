@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
+from msgspec.structs import replace
+
 from fleetlog.domain import checks
 from fleetlog.domain.errors import RuntimeClosed
 from fleetlog.domain.values import AGENT_ENDED, FLEET_ENDED
@@ -24,7 +26,7 @@ from fleetlog.runtime.replies import (
     Results,
     Spend,
 )
-from fleetlog.runtime.rows import DoubtRow, FleetRow, TimelineEntry
+from fleetlog.runtime.rows import AgentRow, DoubtRow, FleetRow, TimelineEntry
 
 __all__ = ["Questions"]
 
@@ -39,7 +41,7 @@ class Questions:
     def fleet_status(self, fleet_id: str) -> FleetStatus:
         """A fleet and its agents; raises `NotFound`."""
         position = self._catch_up()
-        return FleetStatus(self._parts.queries.fleet(fleet_id), tuple(self._parts.queries.agents(fleet_id)), position)
+        return FleetStatus(self._parts.queries.fleet(fleet_id), self._agents(fleet_id), position)
 
     def list_fleets(
         self,
@@ -59,7 +61,12 @@ class Questions:
         """The agents of a fleet, in the order they were spawned."""
         position = self._catch_up()
         self._parts.queries.fleet(fleet_id)
-        return AgentList(tuple(self._parts.queries.agents(fleet_id)), position)
+        return AgentList(self._agents(fleet_id), position)
+
+    def _agents(self, fleet_id: str) -> tuple[AgentRow, ...]:
+        held = self._parts.leases.rows(fleet_id)
+        agents = self._parts.queries.agents(fleet_id)
+        return tuple(replace(agent, lease=held[agent.id]) if agent.id in held else agent for agent in agents)
 
     def spend(self, fleet_id: str) -> Spend:
         """What a fleet has spent, by agent and by call, and what is set aside; raises `NotFound`."""

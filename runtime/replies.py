@@ -19,6 +19,7 @@ __all__ = [
     "HelpList",
     "HelpReply",
     "InboxReply",
+    "LeaseReply",
     "Results",
     "SendReply",
     "SpawnReply",
@@ -65,6 +66,16 @@ class FleetReply(msgspec.Struct, frozen=True):
     """A fleet was changed."""
 
     fleet_id: str
+    position: int = 0
+
+
+class LeaseReply(msgspec.Struct, frozen=True):
+    """A client has attached to an external agent. It is heard of with `renew_lease(agent_id, lease_id)`."""
+
+    agent_id: str
+    lease_id: str
+    client: str
+    ttl_s: float
     position: int = 0
 
 

@@ -16,6 +16,7 @@ __all__ = [
     "FleetRow",
     "HelpRow",
     "InboxMessage",
+    "LeaseRow",
     "ResultRow",
     "TicketNotice",
     "TimelineEntry",
@@ -50,6 +51,18 @@ class FleetRow(msgspec.Struct, frozen=True):
     stuck_at: int | None = None
 
 
+class LeaseRow(msgspec.Struct, frozen=True):
+    """Who works an external agent's mailbox: `client` since then, `last_seen` at its last call (as far as this runtime
+    knows), `alive` while that is no longer ago than `ttl_s`."""
+
+    lease_id: str
+    client: str
+    ttl_s: float
+    since: int
+    last_seen: int | None
+    alive: bool
+
+
 class AgentRow(msgspec.Struct, frozen=True):
     """An agent. `retry_count` is how many of its attempts failed, `resumptions` how often a run that had
     been cut off went on."""
@@ -75,6 +88,7 @@ class AgentRow(msgspec.Struct, frozen=True):
     spent: Usage = Usage()
     budget: Budget | None = None
     pause_reason: str = ""
+    lease: LeaseRow | None = None
 
 
 class CallRow(msgspec.Struct, frozen=True):

@@ -39,12 +39,14 @@ from fleetlog.domain.commands.fleet import (
     SettleSpend,
     SpawnFleet,
 )
+from fleetlog.domain.commands.leases import AttachExternal, ExpireLease, ReleaseLease
 from fleetlog.domain.commands.run import (
     BeginRun,
     CompleteStep,
     FailRun,
     FailStep,
     FinishRun,
+    NoteStep,
     RecordSend,
     ReleaseCall,
     ReportProgress,
@@ -64,6 +66,7 @@ __all__ = [
     "AnswerHelp",
     "ArchiveFleet",
     "AttachAgent",
+    "AttachExternal",
     "BeginRun",
     "CancelAgent",
     "CancelFleet",
@@ -76,6 +79,7 @@ __all__ = [
     "DeliverMessage",
     "ExpireBudget",
     "ExpireFleet",
+    "ExpireLease",
     "ExpireWait",
     "FailRun",
     "FailStep",
@@ -83,12 +87,14 @@ __all__ = [
     "FleetCommand",
     "IssueToken",
     "LoseCall",
+    "NoteStep",
     "PauseAgent",
     "PauseFleet",
     "RecordAgentEnd",
     "RecordForgery",
     "RecordSend",
     "ReleaseCall",
+    "ReleaseLease",
     "ReportProgress",
     "RequestHelp",
     "ReserveSpend",
@@ -114,6 +120,7 @@ __all__ = [
 RunCommand = (
     BeginRun
     | StartStep
+    | NoteStep
     | CompleteStep
     | FailStep
     | StartCall
@@ -122,6 +129,7 @@ RunCommand = (
     | PauseAgent
     | RecordSend
     | TakeMessage
+    | AcknowledgeMessage
     | RequestHelp
     | ReportProgress
     | SubmitResult
@@ -131,7 +139,6 @@ RunCommand = (
 )
 AgentCommand = (
     DeliverMessage
-    | AcknowledgeMessage
     | AnswerHelp
     | DecideApproval
     | CancelHelp
@@ -145,6 +152,9 @@ AgentCommand = (
     | ResumeAgent
     | SetBudget
     | ExpireBudget
+    | AttachExternal
+    | ExpireLease
+    | ReleaseLease
     | RunCommand
 )
 

@@ -9,6 +9,7 @@ __all__ = [
     "FailRun",
     "FailStep",
     "FinishRun",
+    "NoteStep",
     "RecordSend",
     "ReleaseCall",
     "ReportProgress",
@@ -30,6 +31,13 @@ class BeginRun(Command, frozen=True):
 class StartStep(Command, frozen=True):
     index: int
     name: str
+
+
+class NoteStep(Command, frozen=True):
+    """Inside the effectful step `index`: what a later run needs to know if this one is cut off."""
+
+    index: int
+    note: str
 
 
 class CompleteStep(Command, frozen=True):

@@ -24,6 +24,7 @@ from fleetlog.domain.events.agent import (
     StepDoubted,
     StepDoubtResolved,
     StepFailed,
+    StepNoted,
     StepStarted,
     WaitAbandoned,
     WaitTimedOut,
@@ -43,6 +44,7 @@ from fleetlog.domain.events.fleet import (
     FleetTimedOut,
     FleetTimeoutSet,
 )
+from fleetlog.domain.events.leases import LeaseLost, LeaseReleased, LeaseTaken
 from fleetlog.domain.events.messages import (
     HelpAnswered,
     HelpCancelled,
@@ -120,6 +122,9 @@ __all__ = [
     "HelpExpired",
     "HelpReminded",
     "HelpRequested",
+    "LeaseLost",
+    "LeaseReleased",
+    "LeaseTaken",
     "MessageAcknowledged",
     "MessageDelivered",
     "MessageSeen",
@@ -132,6 +137,7 @@ __all__ = [
     "StepDoubtResolved",
     "StepDoubted",
     "StepFailed",
+    "StepNoted",
     "StepStarted",
     "TokenEvent",
     "TokenIssued",
@@ -178,6 +184,10 @@ AgentEvent = (
     | HelpEscalated
     | HelpExpired
     | HelpCancelled
+    | StepNoted
+    | LeaseTaken
+    | LeaseLost
+    | LeaseReleased
 )
 FleetEvent = (
     FleetSpawned

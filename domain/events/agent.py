@@ -23,6 +23,7 @@ __all__ = [
     "StepDoubtResolved",
     "StepDoubted",
     "StepFailed",
+    "StepNoted",
     "StepStarted",
     "WaitAbandoned",
     "WaitTimedOut",
@@ -112,6 +113,13 @@ class StepStarted(Fact, frozen=True, tag="step.started"):
 
     index: int
     name: str
+
+
+class StepNoted(Fact, frozen=True, tag="step.noted"):
+    """Said inside an effectful step that is under way: the session of a program that can go on with it."""
+
+    index: int
+    note: str
 
 
 class StepCompleted(Fact, frozen=True, tag="step.completed"):

@@ -71,6 +71,10 @@ class ClaudeRoom:
             return Words()
         return Words(found.prompt, found.model, found.tools)
 
+    def prompt_of(self, name: str, workspace: str | None) -> str:
+        """The prompt of an agent's definition; empty without one."""
+        return self._words(name, workspace).prompt
+
     def _around(self, ctx: Context) -> "Surroundings":
         from fleetlog.runtime.brains.toolbelt import Surroundings
 

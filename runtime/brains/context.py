@@ -348,6 +348,15 @@ class Context(AsksPeople):
         return len(self._history)
 
     @property
+    def is_at_end(self) -> bool:
+        """Nothing is recorded behind what this brain has done so far: the next step will be made."""
+        return self._index >= len(self._history)
+
+    def note_of(self, index: int) -> str:
+        """What was noted inside the effectful step (`NoteStep`); empty for nothing."""
+        return self._history[index].note
+
+    @property
     def tool_run(self) -> Run:
         """The run, as the tools of agents see it (`ToolRun`)."""
         return self._run

@@ -18,7 +18,7 @@ from fleetlog.runtime.brains.run import RunStopped, RunSuspended
 if TYPE_CHECKING:
     from fleetlog.runtime.brains.context import Context
 
-__all__ = ["Brain", "Brains", "call_brain"]
+__all__ = ["Brain", "Brains", "call_brain", "check_brain_names"]
 
 logger = logging.getLogger("fleetlog.brains")
 
@@ -35,6 +35,10 @@ class Brains:
     def __init__(
         self, named: Mapping[str, Brain] | None = None, built_in: Mapping[str, Callable[[], Brain]] | None = None
     ) -> None:
+        if "external" in (named or {}):
+            raise InvalidArgument(
+                "'brains' names \"external\", which is the name of agents that are worked from outside"
+            )
         self._named, self._built_in = dict(named or {}), dict(built_in or {})
 
     def find(self, name: str) -> Brain:
@@ -59,6 +63,14 @@ class Brains:
             raise InvalidArgument(f"'brain': \"{name}\" is a {type(found).__name__}, not a function")
         brain: Brain = found
         return brain
+
+
+def check_brain_names(named: Mapping[str, Brain] | None) -> None:
+    """Refuses a function by the name of the agents that have none."""
+    if "external" in (named or {}):
+        raise InvalidArgument(
+            "'brains' names \"external\", which is what agents are called that are worked from outside"
+        )
 
 
 def call_brain(brain: Brain, context: "Context", jitter: float) -> None:

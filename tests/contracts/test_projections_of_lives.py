@@ -68,6 +68,7 @@ AGENT_COMMANDS = st.one_of(
     plain(c.BeginRun, interrupted=st.booleans()),
     plain(c.BeginRun, interrupted=st.booleans()),
     next_step(c.StartStep, **STEP),
+    st.just(lambda steps: c.NoteStep(steps - 1, "session-1")),
     next_step(c.CompleteStep, **STEP, **EFFECT, value=st.just(value())),
     next_step(c.FailStep, **STEP, **EFFECT, error_type=st.just("OSError"), error=st.just("gone")),
     next_step(
@@ -339,6 +340,9 @@ def test_the_random_lives_are_rich(tmp_path: Path) -> None:
         "CallRecorded",
         "FleetStuck",
         "GateClosed",
+        "LeaseLost",  # these live without external agents: test_leases.py has them
+        "LeaseReleased",
+        "LeaseTaken",
         "CompactionUndone",
         "StepDoubtResolved",
         "WaitTimedOut",

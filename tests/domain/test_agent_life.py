@@ -287,6 +287,10 @@ _ONE_OF_EACH = (
     e.HelpEscalated("help-1", "ann@example.org"),
     e.HelpExpired("help-1"),
     e.HelpCancelled("help-1", "solved"),
+    e.StepNoted(0, "session-1"),
+    e.LeaseTaken("lease-1", "editor/1.0", 60.0, 5),
+    e.LeaseLost("lease-1", "editor/1.0", "silent"),
+    e.LeaseReleased("lease-1", "editor/1.0"),
 )
 
 

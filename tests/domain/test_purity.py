@@ -10,6 +10,7 @@ import pytest
 from fleetlog.domain import commands as c
 from fleetlog.domain import events as e
 from fleetlog.domain import values as v
+from fleetlog.domain.command_spec import CommandSpec
 
 ROOT = Path(__file__).parents[2]
 MODULES = sorted([*ROOT.glob("domain/**/*.py"), *ROOT.glob("projections/**/*.py")])
@@ -95,6 +96,10 @@ STORED = {
     "help.escalated": ["help_id", "to"],
     "help.expired": ["help_id"],
     "help.cancelled": ["help_id", "reason=''"],
+    "step.noted": ["index", "note"],
+    "lease.taken": ["lease_id", "client", "ttl_s", "since_ms"],
+    "lease.lost": ["lease_id", "client", "reason=''"],
+    "lease.released": ["lease_id", "client"],
     "fleet.spawned": ["spec", "members", "uptime_s"],
     "fleet.agent_attached": ["member"],
     "fleet.agents_admitted": ["names"],
@@ -141,6 +146,19 @@ STORED_VALUES: dict[type[msgspec.Struct], list[str]] = {
         "mcp_servers=()",
         "help_policy=None",
         "budget=None",
+        "command=None",
+    ],
+    CommandSpec: [
+        "preset=''",
+        "argv=()",
+        "args=()",
+        "resume=()",
+        "stdin='prompt'",
+        "output=None",
+        "env={}",
+        "timeout_s=3600.0",
+        "idle_timeout_s=None",
+        "max_output_bytes=67108864",
     ],
     v.McpServerSpec: [
         "name",
@@ -289,7 +307,7 @@ def test_a_value_inside_events_keeps_its_fields_and_their_defaults(value: type[m
 
 
 def test_every_value_inside_events_is_listed() -> None:
-    assert structs_in(v, msgspec.Struct) - {v.Now} == set(STORED_VALUES)
+    assert structs_in(v, msgspec.Struct) - {v.Now} | {CommandSpec} == set(STORED_VALUES)
 
 
 @pytest.mark.parametrize("event", e.ALL_EVENTS, ids=e.stored_name)

@@ -15,6 +15,7 @@ from fleetlog.domain.values import (
     AgentSpec,
     Artifact,
     Budget,
+    CommandSpec,
     FleetSpec,
     HelpPolicy,
     Member,
@@ -45,6 +46,7 @@ BUDGET = Budget(tokens=1_000, cost_nusd=1_000_000_000, turns=5, wall_s=900.0)
 BOUND = Usage(input_tokens=100, output_tokens=50, calls=1, cost_nusd=500_000_000)
 SPENDER = AgentSpec(role="s", name="s", prompt="spend", brain="s", budget=BUDGET)
 SPENDER_ID = "agent-260101-120005-golden-s"
+WORKER = AgentSpec(role="w", prompt="do", brain="command", command=CommandSpec(preset="claude", args=("--verbose",)))
 POLICY = HelpPolicy(remind_after_s=(60.0, 600.0), escalate_after_s=3600.0, escalate_to="ann", expire_after_s=86400.0)
 
 STREAMS: dict[str, list[e.Event]] = {
@@ -153,6 +155,21 @@ STREAMS: dict[str, list[e.Event]] = {
         e.AgentBudgetSet(Budget(turns=3, wall_s=60.0)),
         e.StepCompleted(1, "compact", "pure", Stored(codec.pack({"summary": "s"}))),
         e.CompactionUndone(1, "ann"),
+    ],
+    "agent-260101-120006-golden-w": [
+        e.AgentSpawned("fleet-260101-120006-golden", "w", WORKER),
+        e.AgentStarted(1.0),
+        e.StepStarted(0, "run 1"),
+        e.StepNoted(0, "session-1"),
+        e.StepDoubted(0, "run 1"),
+    ],
+    "agent-260101-120006-golden-m": [
+        e.AgentSpawned("fleet-260101-120006-golden", "m", AgentSpec(role="m", prompt="do", brain="external")),
+        e.LeaseTaken("lease-1", "editor/1.0", 60.0, 1_700_000_000_000),
+        e.LeaseLost("lease-1", "editor/1.0", "other/2.0 has attached"),
+        e.LeaseTaken("lease-2", "other/2.0", 30.0, 1_700_000_001_000),
+        e.LeaseReleased("lease-2", "other/2.0"),
+        e.LeaseTaken("lease-3", "editor/1.1", 60.0, 1_700_000_002_000),
     ],
 }
 

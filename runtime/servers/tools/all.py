@@ -2,6 +2,7 @@
 
 from fleetlog.runtime.servers.tools.fleets import fleet_tools
 from fleetlog.runtime.servers.tools.house import house_tools
+from fleetlog.runtime.servers.tools.mailboxes import mailbox_tools
 from fleetlog.runtime.servers.tools.messages import message_tools
 from fleetlog.runtime.servers.tools.people import people_tools
 from fleetlog.runtime.servers.tools.tool import Tool
@@ -15,5 +16,6 @@ def all_tools(*, default_brain: str, stream_url: str) -> tuple[Tool, ...]:
         *fleet_tools(default_brain),
         *message_tools(stream_url),
         *people_tools(),
+        *mailbox_tools(),
         *house_tools(),
     )

@@ -1,16 +1,17 @@
 """Fleets and agents as callers of the tools describe them, and how that becomes a spec."""
 
 from decimal import Decimal, InvalidOperation
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
 
+from fleetlog.domain.command_spec import CommandSpec, OutputKind, StdinKind
 from fleetlog.domain.errors import InvalidArgument
 from fleetlog.domain.values import AgentSpec, Budget, DoubtPolicy, McpServerSpec
 from fleetlog.runtime.servers.tools.tool import Key, Text, seconds
 
-__all__ = ["AgentArguments", "AttachArguments", "BudgetArguments", "agent_spec", "budget"]
+__all__ = ["AgentArguments", "AttachArguments", "BudgetArguments", "CommandArguments", "agent_spec", "budget"]
 
 _NUSD = 1_000_000_000
 
@@ -24,6 +25,21 @@ class BudgetArguments(msgspec.Struct, frozen=True, kw_only=True):
     )
     turns: Annotated[int, Meta(ge=1, description="Model calls.")] | None = None
     wall_ms: Annotated[int, Meta(ge=1)] | None = None
+
+
+class CommandArguments(msgspec.Struct, frozen=True, kw_only=True):
+    """The program of an agent with the brain `command`: a preset, or an argv of your own."""
+
+    preset: Annotated[Literal["", "claude", "codex", "opencode"], Meta(description="A known agent program.")] = ""
+    argv: Annotated[tuple[str, ...], Meta(description="A program of your own and its arguments.")] = ()
+    args: Annotated[tuple[str, ...], Meta(description="Further arguments for a preset.")] = ()
+    resume: Annotated[tuple[str, ...], Meta(description="The argv that goes on with a {session}.")] = ()
+    stdin: StdinKind = "prompt"
+    output: OutputKind | None = None
+    env: Annotated[dict[str, str], Meta(description="Values may hold ${VAR} of the runtime's environment.")] = {}
+    timeout_ms: Annotated[int, Meta(ge=1)] = 3_600_000
+    idle_timeout_ms: Annotated[int, Meta(ge=1)] | None = None
+    max_output_bytes: Annotated[int, Meta(ge=1)] = 64 * 1024 * 1024
 
 
 class AgentArguments(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,6 +66,7 @@ class AgentArguments(msgspec.Struct, frozen=True, kw_only=True):
     max_tokens: Annotated[int, Meta(ge=1)] | None = None
     mcp_servers: tuple[McpServerSpec, ...] = ()
     on_doubt: dict[str, DoubtPolicy] | None = None
+    command: CommandArguments | None = None
 
 
 class AttachArguments(AgentArguments, frozen=True, kw_only=True):
@@ -61,10 +78,19 @@ class AttachArguments(AgentArguments, frozen=True, kw_only=True):
 
 def agent_spec(tool: str, given: AgentArguments, default_brain: str) -> AgentSpec:
     """The agent's spec; the brain is the default one where none is named."""
-    known = set(AgentSpec.__struct_fields__) - {"brain", "budget"}
+    known = set(AgentSpec.__struct_fields__) - {"brain", "budget", "command"}
     same = {name: value for name, value in msgspec.structs.asdict(given).items() if name in known}
     brain = default_brain if given.brain is None else given.brain
-    return AgentSpec(**same, brain=brain, budget=budget(tool, given.budget))
+    return AgentSpec(**same, brain=brain, budget=budget(tool, given.budget), command=_command(given.command))
+
+
+def _command(given: CommandArguments | None) -> CommandSpec | None:
+    """The program in the log's units."""
+    if given is None:
+        return None
+    same = msgspec.structs.asdict(given)
+    timeout_s, idle_s = seconds(same.pop("timeout_ms")), seconds(same.pop("idle_timeout_ms"))
+    return CommandSpec(**same, timeout_s=timeout_s or 0.0, idle_timeout_s=idle_s)
 
 
 def budget(tool: str, given: BudgetArguments | None) -> Budget | None:

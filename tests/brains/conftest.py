@@ -1,0 +1,5 @@
+"""The runtime fixture, for brains that need a whole one."""
+
+from tests.runtime.conftest import clock, open_runtime
+
+__all__ = ["clock", "open_runtime"]
