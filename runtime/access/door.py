@@ -124,6 +124,9 @@ class Door:
     ack = _guarded(Runtime.ack, _ACT)
     request_help = _guarded(Runtime.request_help, _ACT)
     submit_result = _guarded(Runtime.submit_result, _ACT)
+    attach_external = _guarded(Runtime.attach_external, _ACT)
+    renew_lease = _guarded(Runtime.renew_lease, _ACT)
+    release_lease = _guarded(Runtime.release_lease, _ACT)
 
     # --- operating -----------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ from fleetlog.domain.errors import InvalidArgument
 from fleetlog.runtime.host import Runtime
 from fleetlog.runtime.ownership import directory_path
 from fleetlog.runtime.servers.daemon import Daemon, ServerConfig
+from fleetlog.runtime.servers.mesh_access import DaemonMesh
 
 __all__ = ["serve"]
 
@@ -16,7 +17,9 @@ def serve(directory: str, config: ServerConfig, on_ready: Callable[[str], object
     path = directory_path(directory)
     if path is None:
         raise InvalidArgument("'--dir' must be a directory: nobody else finds a runtime in memory")
-    with Runtime.open(path) as runtime:
+    mesh = DaemonMesh(path)
+    with Runtime.open(path, mesh=mesh) as runtime:
         daemon = Daemon(runtime, path, config)
+        mesh.open(runtime, daemon.url)
         on_ready(daemon.url)
         daemon.run()

@@ -79,6 +79,8 @@ class Surface:
     ) -> Answer:
         """Call a tool. The key counts for tools that change something, where the arguments name none."""
         try:
+            if principal.agent_id:
+                self.runtime.renew_lease(principal.agent_id)
             tool = self._tool(name)
             arguments = tool.checked(_keyed(tool, given, idempotency_key))
             door = Door(self.runtime, principal)

@@ -340,6 +340,9 @@ def test_the_random_lives_are_rich(tmp_path: Path) -> None:
         "CallRecorded",
         "FleetStuck",
         "GateClosed",
+        "ForgeryRefused",  # nor are there tokens: test_tokens.py has them
+        "TokenIssued",
+        "TokenRevoked",
         "LeaseLost",  # these live without external agents: test_leases.py has them
         "LeaseReleased",
         "LeaseTaken",

@@ -120,6 +120,9 @@ STORED = {
     "fleet.budget_set": ["budget"],
     "gate.closed": ["model", "until_ms", "status", "reason=''"],
     "call.recorded": ["operation", "arguments_digest", "result"],
+    "token.issued": ["scope", "digest", "agent_id=''", "label=''", "expires_ms=None"],
+    "token.revoked": ["reason=''"],
+    "token.forgery_refused": ["operation", "claimed", "at_ms"],
 }
 STORED_VALUES: dict[type[msgspec.Struct], list[str]] = {
     v.AgentSpec: [
@@ -280,7 +283,13 @@ def test_every_event_class_is_among_all_events() -> None:
 
 
 def test_the_unions_hold_every_event_once() -> None:
-    assert (*e.AgentEvent.__args__, *e.FleetEvent.__args__, e.GateClosed, e.CallRecorded) == e.ALL_EVENTS
+    assert (
+        *e.AgentEvent.__args__,
+        *e.FleetEvent.__args__,
+        e.GateClosed,
+        e.CallRecorded,
+        *e.TokenEvent.__args__,
+    ) == e.ALL_EVENTS
     assert set(e.Event.__args__) == set(e.ALL_EVENTS)
 
 
@@ -329,4 +338,8 @@ def test_the_words_inside_events_are_never_taken_away() -> None:
 def test_commands_and_values_are_frozen() -> None:
     frozen = structs_in(c, c.Command) | structs_in(v, msgspec.Struct)
     assert all(struct.__struct_config__.frozen for struct in frozen)
-    assert structs_in(c, c.Command) == {*c.AgentCommand.__args__, *c.FleetCommand.__args__}
+    assert structs_in(c, c.Command) == {
+        *c.AgentCommand.__args__,
+        *c.FleetCommand.__args__,
+        *c.TokenCommand.__args__,
+    }

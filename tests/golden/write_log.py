@@ -112,6 +112,11 @@ STREAMS: dict[str, list[e.Event]] = {
     ],
     "call-0123456789abcdef": [e.CallRecorded("spawn_fleet", "digest", b"\x81\xa8fleet_id\xa1x")],
     "gate-01234567-a-model": [e.GateClosed("a-model", 1_800_000_000_000, 429, "slow down")],
+    "token-260101-120000-golden-0a1b2c3d": [
+        e.TokenIssued("agent", "ab" * 32, A, "its program", 1_900_000_000_000),
+        e.ForgeryRefused("send_message", B, 1_767_268_900_000),
+        e.TokenRevoked("its run is over"),
+    ],
     # Lines below were appended while the format was the same: only what is new may be added, at the end.
     "fleet-260101-120004-golden": [
         e.FleetSpawned(FleetSpec(agents=(), help_policy=POLICY), (), 0.0),
