@@ -60,9 +60,7 @@ class Token:
         if len(command.digest) != _DIGEST_CHARS:
             raise InvalidArgument("'digest' must be a SHA-256 in hex")
         if command.expires_ms is not None and checks.integer("expires_at", command.expires_ms) <= now.wall_ms:
-            raise InvalidArgument(
-                f"'expires_at' must be an epoch millisecond that is to come, got {command.expires_ms}"
-            )
+            raise InvalidArgument(f"'expires_at' must be an epoch millisecond to come, got {command.expires_ms}")
         return [e.TokenIssued(command.scope, command.digest, command.agent_id, command.label, command.expires_ms)]
 
     def _record_forgery(self, command: c.RecordForgery, now: Now) -> list[e.TokenEvent]:

@@ -74,7 +74,7 @@ class Door:
         principal = self.principal
         if principal.scope == "read":
             if not rule.reads:
-                raise Forbidden(f"this token may only read: {operation} changes something")
+                raise Forbidden(f"this token may only read: {operation} is for operators and agents")
             return
         if rule.acting:
             self._check_acting(operation, _named(given[rule.acting]))
