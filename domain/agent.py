@@ -64,6 +64,8 @@ class Agent(AgentSpending):
                 return self._record_send(command)
             case c.AcknowledgeMessage():
                 return self._acknowledge(command.message_id)
+            case c.GiveReceipt():
+                return self._give_receipt(command)
             case c.BeginRun():
                 return self._begin(spec, command, now)
             case c.SubmitResult():
@@ -171,6 +173,13 @@ class Agent(AgentSpending):
     def _acknowledge(self, message_id: str) -> list[e.AgentEvent]:
         state = self.deliveries.get(message_id)
         return [] if state in (None, "acknowledged") else [e.MessageAcknowledged(message_id)]
+
+    def _give_receipt(self, command: c.GiveReceipt) -> list[e.AgentEvent]:
+        if command.message_id not in self.deliveries:
+            raise NotFound(f"No such message: {command.message_id}")
+        if (command.message_id, command.action) in self.receipts:
+            return []
+        return [e.ReceiptGiven(command.message_id, command.action, command.note)]
 
     def _begin(self, spec: AgentSpec, command: c.BeginRun, now: Now) -> list[e.AgentEvent]:
         if not self.can_run:

@@ -70,6 +70,7 @@ class AgentState:
         "pause",
         "progress_reports",
         "reasons",
+        "receipts",
         "rejections",
         "retry_uptime_s",
         "returned",
@@ -100,6 +101,7 @@ class AgentState:
         self.steps: list[StepRecord] = []
         self.unread: dict[str, Message] = {}
         self.deliveries: dict[str, DeliveryState] = {}
+        self.receipts: frozenset[tuple[str, str]] = frozenset()
         self.open_questions: dict[str, str] = {}
         self.tickets: dict[str, Ticket] = {}
         self.asks_operator = False
@@ -222,6 +224,8 @@ class AgentState:
                 if event.correlation_id in self.deliveries:
                     self._set_acknowledged(event.correlation_id)
                 self._record(event.index, StepRecord(event.name, "idempotent", "completed"))
+            case e.ReceiptGiven():
+                self.receipts |= {(event.message_id, event.action)}
             case e.MessageAcknowledged():
                 self._set_acknowledged(event.message_id)
             case e.StepStarted():

@@ -35,6 +35,7 @@ __all__ = [
     "Now",
     "PauseKind",
     "Severity",
+    "SilencePolicy",
     "Stored",
     "TicketKind",
     "TicketStatus",
@@ -52,6 +53,7 @@ FleetStatus = Literal["running", "complete", "failed", "timed_out", "cancelled"]
 AgentStatus = Literal["pending", "running", "waiting", "complete", "failed", "timed_out", "cancelled"]
 DoubtPolicy = Literal["tell", "ask", "retry"]
 DeliveryState = Literal["queued", "seen", "acknowledged"]
+SilencePolicy = Literal["abstain", "approve"]
 PauseKind = Literal["operator", "budget", "provider"]
 TicketKind = Literal["help", "approval"]
 TicketStatus = Literal["open", "answered", "expired", "cancelled"]
@@ -280,7 +282,7 @@ class Waiting(msgspec.Struct, frozen=True, gc=False, array_like=True):
     on: str = ""
 
 
-_OF_A_FLEET = frozenset({"agent", "fleet", "token"})
+_OF_A_FLEET = frozenset({"agent", "council", "discussion", "fleet", "token"})
 """The kinds of ids that hold a fleet's stamp."""
 
 

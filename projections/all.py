@@ -1,11 +1,13 @@
 """The read models a runtime keeps up."""
 
 from fleetlog.projections.agents import Agents
+from fleetlog.projections.councils import Councils
 from fleetlog.projections.fleets import Fleets
 from fleetlog.projections.help_requests import HelpRequests
 from fleetlog.projections.inbox import Inbox
 from fleetlog.projections.leases import Leases
 from fleetlog.projections.projection import Projection
+from fleetlog.projections.receipts import Receipts
 from fleetlog.projections.results import Results
 from fleetlog.projections.spend import Spend
 from fleetlog.projections.timeline import Timeline
@@ -16,4 +18,16 @@ __all__ = ["all_projections"]
 
 def all_projections() -> tuple[Projection, ...]:
     """A fresh one of each, in the order they are fed."""
-    return (Fleets(), Agents(), Inbox(), Results(), HelpRequests(), Spend(), Leases(), Tokens(), Timeline())
+    return (
+        Fleets(),
+        Agents(),
+        Inbox(),
+        Results(),
+        HelpRequests(),
+        Spend(),
+        Leases(),
+        Tokens(),
+        Councils(),
+        Receipts(),
+        Timeline(),
+    )

@@ -96,6 +96,15 @@ def _admitted(event: e.AgentsAdmitted) -> str:
 
 
 _SUMMARIES: Mapping[str, Callable[..., str]] = {
+    "council.opened": lambda event: f"{event.subject} ({len(event.voters)} voters, quorum {event.quorum})",
+    "council.vote_cast": lambda event: (
+        f"{agent_name_of(event.agent_id)} {'approves' if event.approve else 'declines'}"
+        f"{f': {event.note}' if event.note else ''}"
+    ),
+    "council.ratified": lambda event: f"{len(event.silent)} by their silence" if event.silent else "",
+    "council.rejected": lambda event: event.reason,
+    "council.expired": lambda event: event.reason,
+    "message.receipt_given": lambda event: f"{event.action}{f': {event.note}' if event.note else ''}",
     "token.issued": lambda event: f"{event.scope}{f' {event.label}' if event.label else ''}",
     "token.revoked": lambda event: event.reason,
     "token.forgery_refused": lambda event: f"{event.operation} as {event.claimed}",

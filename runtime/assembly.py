@@ -28,6 +28,8 @@ from fleetlog.runtime.brains.function import Brain, Brains
 from fleetlog.runtime.brains.gate import Gates
 from fleetlog.runtime.brains.provider import ClaudeSettings
 from fleetlog.runtime.clock import Clock
+from fleetlog.runtime.council_actor import CouncilActor
+from fleetlog.runtime.council_queries import CouncilQueries
 from fleetlog.runtime.dispatcher import Dispatcher, PooledActor
 from fleetlog.runtime.engine import Engine, Residents
 from fleetlog.runtime.fleet_actor import FleetActor
@@ -118,6 +120,7 @@ class Assembly:
         reader = Reader(views_path, lambda: self.projector.wait(self.engine.journal.position))
         then(reader.close)  # before the projector: the last writer to leave tidies the file up
         self.queries = Queries(reader, artifacts, is_owned=True)
+        self.councils = CouncilQueries(reader)
         journal = Journal(store)
         then(self._show_the_last, journal)
         timers = Timers(clock)
@@ -154,8 +157,9 @@ class Assembly:
     def recover(self, *fleet_ids: str) -> None:
         """Have these fleets go on; without any, every one in which something is left to do."""
         self.projector.wait(self.engine.journal.position, timeout_s=3600)
-        for fleet_id in fleet_ids or self.queries.open_fleets():
-            self.engine.residents.post(fleet_id, Recover())
+        streams = fleet_ids or (*self.queries.open_fleets(), *self.councils.open_ids())
+        for stream_id in streams:
+            self.engine.residents.post(stream_id, Recover())
 
     def notify(self, on_ticket: OnTicket | None) -> None:
         """From now on people are told of tickets, if somebody asked for it."""
@@ -206,6 +210,8 @@ def _make_actor(engine: Engine, stream_id: str) -> PooledActor:
         return AgentActor(engine, stream_id)
     if stream_id.startswith("fleet-"):
         return FleetActor(engine, stream_id)
+    if stream_id.startswith("council-"):
+        return CouncilActor(engine, stream_id)
     if stream_id.startswith("token-"):
         return TokenActor(engine, stream_id)
     raise NotFound(f"'{stream_id}' is neither a fleet's nor an agent's id")

@@ -71,7 +71,7 @@ class Changes(Questions):
         self,
         operation: str,
         stream_id: str,
-        command: c.AgentCommand | c.FleetCommand | c.TokenCommand,
+        command: c.AgentCommand | c.FleetCommand | c.TokenCommand | c.CouncilCommand,
         given: object,
         reply_type: type[R],
         seal: Callable[[Any], R],

@@ -4,8 +4,10 @@ change committed, or up to where a query's answer has seen the log.
 
 import msgspec
 
+from fleetlog.domain.council import CouncilStatus, Tally
 from fleetlog.domain.values import Budget, Usage
 from fleetlog.runtime.access.principal import Scope
+from fleetlog.runtime.council_queries import CouncilRow, ReceiptRow
 from fleetlog.runtime.definitions.definition import AgentDefinition, Problem
 from fleetlog.runtime.rows import AgentRow, CallRow, FleetRow, HelpRow, InboxMessage, ResultRow, TokenRow
 
@@ -13,6 +15,7 @@ __all__ = [
     "AckReply",
     "AgentList",
     "BatchReply",
+    "CouncilReply",
     "FleetList",
     "FleetReply",
     "FleetStatus",
@@ -20,10 +23,13 @@ __all__ = [
     "HelpReply",
     "InboxReply",
     "LeaseReply",
+    "ReceiptList",
+    "ReceiptReply",
     "Results",
     "SendReply",
     "SpawnReply",
     "Spend",
+    "SweepReply",
     "TokenChange",
     "TokenList",
     "TokenReply",
@@ -169,6 +175,38 @@ class TokenList(msgspec.Struct, frozen=True):
     """Tokens, the oldest first."""
 
     tokens: tuple[TokenRow, ...]
+    position: int
+
+
+class CouncilReply(msgspec.Struct, frozen=True):
+    """A ratification was opened, or a vote cast; how it stands now."""
+
+    message_id: str
+    status: CouncilStatus
+    tally: Tally
+    position: int = 0
+
+
+class SweepReply(msgspec.Struct, frozen=True):
+    """Ratifications that were open and are open no more."""
+
+    resolved: tuple[CouncilRow, ...]
+    position: int
+
+
+class ReceiptReply(msgspec.Struct, frozen=True):
+    """A receipt was given, now or before."""
+
+    message_id: str
+    agent_id: str
+    action: str
+    position: int = 0
+
+
+class ReceiptList(msgspec.Struct, frozen=True):
+    """A message's receipts, oldest first."""
+
+    receipts: tuple[ReceiptRow, ...]
     position: int
 
 

@@ -15,6 +15,7 @@ from fleetlog.domain.commands.agent import (
     DeliverMessage,
     ExpireBudget,
     ExpireWait,
+    GiveReceipt,
     LoseCall,
     PauseAgent,
     ResolveDoubt,
@@ -24,6 +25,7 @@ from fleetlog.domain.commands.agent import (
     UndoCompaction,
 )
 from fleetlog.domain.commands.command import Command
+from fleetlog.domain.commands.council import CastVote, ExpireCouncil, OpenCouncil
 from fleetlog.domain.commands.fleet import (
     ArchiveFleet,
     AttachAgent,
@@ -71,13 +73,16 @@ __all__ = [
     "CancelAgent",
     "CancelFleet",
     "CancelHelp",
+    "CastVote",
     "CloseFleet",
     "Command",
     "CompleteStep",
+    "CouncilCommand",
     "DecideApproval",
     "DeclareStuck",
     "DeliverMessage",
     "ExpireBudget",
+    "ExpireCouncil",
     "ExpireFleet",
     "ExpireLease",
     "ExpireWait",
@@ -85,9 +90,11 @@ __all__ = [
     "FailStep",
     "FinishRun",
     "FleetCommand",
+    "GiveReceipt",
     "IssueToken",
     "LoseCall",
     "NoteStep",
+    "OpenCouncil",
     "PauseAgent",
     "PauseFleet",
     "RecordAgentEnd",
@@ -130,6 +137,7 @@ RunCommand = (
     | RecordSend
     | TakeMessage
     | AcknowledgeMessage
+    | GiveReceipt
     | RequestHelp
     | ReportProgress
     | SubmitResult
@@ -158,6 +166,7 @@ AgentCommand = (
     | RunCommand
 )
 
+CouncilCommand = OpenCouncil | CastVote | ExpireCouncil
 TokenCommand = IssueToken | RevokeToken | RecordForgery
 FleetCommand = (
     SpawnFleet

@@ -14,6 +14,7 @@ __all__ = [
     "DeliverMessage",
     "ExpireBudget",
     "ExpireWait",
+    "GiveReceipt",
     "LoseCall",
     "PauseAgent",
     "ResolveDoubt",
@@ -30,6 +31,14 @@ class DeliverMessage(Command, frozen=True):
 
 class AcknowledgeMessage(Command, frozen=True):
     message_id: str
+
+
+class GiveReceipt(Command, frozen=True):
+    """Say what was done with a message."""
+
+    message_id: str
+    action: str
+    note: str = ""
 
 
 class AnswerHelp(Command, frozen=True):

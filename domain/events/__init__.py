@@ -29,6 +29,7 @@ from fleetlog.domain.events.agent import (
     WaitAbandoned,
     WaitTimedOut,
 )
+from fleetlog.domain.events.council import CouncilExpired, CouncilOpened, CouncilRatified, CouncilRejected, VoteCast
 from fleetlog.domain.events.fact import Fact, stored_name
 from fleetlog.domain.events.fleet import (
     AgentAttached,
@@ -56,6 +57,7 @@ from fleetlog.domain.events.messages import (
     MessageDelivered,
     MessageSeen,
     MessageSent,
+    ReceiptGiven,
 )
 from fleetlog.domain.events.money import (
     AgentBudgetSet,
@@ -99,6 +101,11 @@ __all__ = [
     "CallReleased",
     "CallStarted",
     "CompactionUndone",
+    "CouncilEvent",
+    "CouncilExpired",
+    "CouncilOpened",
+    "CouncilRatified",
+    "CouncilRejected",
     "Event",
     "Fact",
     "FleetArchived",
@@ -130,6 +137,7 @@ __all__ = [
     "MessageSeen",
     "MessageSent",
     "ProgressReported",
+    "ReceiptGiven",
     "SpendReleased",
     "SpendReserved",
     "SpendSettled",
@@ -142,6 +150,7 @@ __all__ = [
     "TokenEvent",
     "TokenIssued",
     "TokenRevoked",
+    "VoteCast",
     "WaitAbandoned",
     "WaitTimedOut",
     "stored_name",
@@ -188,6 +197,7 @@ AgentEvent = (
     | LeaseTaken
     | LeaseLost
     | LeaseReleased
+    | ReceiptGiven
 )
 FleetEvent = (
     FleetSpawned
@@ -210,7 +220,8 @@ FleetEvent = (
     | FleetBudgetSet
 )
 TokenEvent = TokenIssued | TokenRevoked | ForgeryRefused
-Event = AgentEvent | FleetEvent | GateClosed | CallRecorded | TokenEvent
+CouncilEvent = CouncilOpened | VoteCast | CouncilRatified | CouncilRejected | CouncilExpired
+Event = AgentEvent | FleetEvent | GateClosed | CallRecorded | TokenEvent | CouncilEvent
 
 ALL_EVENTS: tuple[type[Fact], ...] = (
     *AgentEvent.__args__,
@@ -218,6 +229,7 @@ ALL_EVENTS: tuple[type[Fact], ...] = (
     GateClosed,
     CallRecorded,
     *TokenEvent.__args__,
+    *CouncilEvent.__args__,
 )
 
 

@@ -14,6 +14,7 @@ __all__ = [
     "MessageDelivered",
     "MessageSeen",
     "MessageSent",
+    "ReceiptGiven",
 ]
 
 
@@ -46,6 +47,14 @@ class MessageSeen(Fact, frozen=True, tag="message.seen"):
 
 class MessageAcknowledged(Fact, frozen=True, tag="message.acknowledged"):
     message_id: str
+
+
+class ReceiptGiven(Fact, frozen=True, tag="message.receipt_given"):
+    """The agent says what it has done with a message it was sent."""
+
+    message_id: str
+    action: str
+    note: str = ""
 
 
 class HelpRequested(Fact, frozen=True, tag="help.requested"):

@@ -100,6 +100,7 @@ STORED = {
     "lease.taken": ["lease_id", "client", "ttl_s", "since_ms"],
     "lease.lost": ["lease_id", "client", "reason=''"],
     "lease.released": ["lease_id", "client"],
+    "message.receipt_given": ["message_id", "action", "note=''"],
     "fleet.spawned": ["spec", "members", "uptime_s"],
     "fleet.agent_attached": ["member"],
     "fleet.agents_admitted": ["names"],
@@ -123,6 +124,22 @@ STORED = {
     "token.issued": ["scope", "digest", "agent_id=''", "label=''", "expires_ms=None"],
     "token.revoked": ["reason=''"],
     "token.forgery_refused": ["operation", "claimed", "at_ms"],
+    "council.opened": [
+        "fleet_id",
+        "proposer",
+        "subject",
+        "quorum",
+        "voters",
+        "payload=''",
+        "required_signoffs=()",
+        "deadline_ms=None",
+        "silence_policy='abstain'",
+        "weights={}",
+    ],
+    "council.vote_cast": ["agent_id", "approve", "note=''"],
+    "council.ratified": ["silent=()"],
+    "council.rejected": ["reason"],
+    "council.expired": ["reason"],
 }
 STORED_VALUES: dict[type[msgspec.Struct], list[str]] = {
     v.AgentSpec: [
@@ -289,6 +306,7 @@ def test_the_unions_hold_every_event_once() -> None:
         e.GateClosed,
         e.CallRecorded,
         *e.TokenEvent.__args__,
+        *e.CouncilEvent.__args__,
     ) == e.ALL_EVENTS
     assert set(e.Event.__args__) == set(e.ALL_EVENTS)
 
@@ -342,4 +360,5 @@ def test_commands_and_values_are_frozen() -> None:
         *c.AgentCommand.__args__,
         *c.FleetCommand.__args__,
         *c.TokenCommand.__args__,
+        *c.CouncilCommand.__args__,
     }

@@ -112,6 +112,26 @@ STREAMS: dict[str, list[e.Event]] = {
     ],
     "call-0123456789abcdef": [e.CallRecorded("spawn_fleet", "digest", b"\x81\xa8fleet_id\xa1x")],
     "gate-01234567-a-model": [e.GateClosed("a-model", 1_800_000_000_000, 429, "slow down")],
+    "council-260101-120000-golden-0a1b2c3d": [
+        e.CouncilOpened(FLEET, A, "merge?", 3, (A, B), "the diff", (A,), 1_800_000_000_000, "approve", {A: 2}),
+        e.VoteCast(A, approve=False, note="no"),
+        e.VoteCast(A, approve=True),
+        e.CouncilRatified((B,)),
+    ],
+    "council-260101-120000-golden-0a1b2c3e": [
+        e.CouncilOpened(FLEET, "operator", "ship?", 1, (A,)),
+        e.VoteCast(A, approve=False),
+        e.CouncilRejected("only 0 of the quorum of 1 can still be reached"),
+    ],
+    "council-260101-120000-golden-0a1b2c3f": [
+        e.CouncilOpened(FLEET, "operator", "ship?", 1, (A,), deadline_ms=1_767_268_900_000),
+        e.CouncilExpired("not ratified by its deadline: 0 of 1"),
+    ],
+    "agent-260101-120007-golden-r": [
+        e.AgentSpawned("fleet-260101-120007-golden", "r", AgentSpec(role="r", name="r", prompt="read")),
+        e.MessageDelivered(Message("message-r", "operator", "handoff", "read me")),
+        e.ReceiptGiven("message-r", "filed", "under r"),
+    ],
     "token-260101-120000-golden-0a1b2c3d": [
         e.TokenIssued("agent", "ab" * 32, A, "its program", 1_900_000_000_000),
         e.ForgeryRefused("send_message", B, 1_767_268_900_000),

@@ -1,5 +1,6 @@
 """The whole tool surface."""
 
+from fleetlog.runtime.servers.tools.councils import council_tools
 from fleetlog.runtime.servers.tools.fleets import fleet_tools
 from fleetlog.runtime.servers.tools.house import house_tools
 from fleetlog.runtime.servers.tools.mailboxes import mailbox_tools
@@ -16,6 +17,7 @@ def all_tools(*, default_brain: str, stream_url: str) -> tuple[Tool, ...]:
         *fleet_tools(default_brain),
         *message_tools(stream_url),
         *people_tools(),
+        *council_tools(),
         *mailbox_tools(),
         *house_tools(),
     )
