@@ -2,6 +2,7 @@
 
 from fleetlog.projections.agents import Agents
 from fleetlog.projections.councils import Councils
+from fleetlog.projections.discussions import Discussions
 from fleetlog.projections.fleets import Fleets
 from fleetlog.projections.help_requests import HelpRequests
 from fleetlog.projections.inbox import Inbox
@@ -29,5 +30,6 @@ def all_projections() -> tuple[Projection, ...]:
         Tokens(),
         Councils(),
         Receipts(),
+        Discussions(),
         Timeline(),
     )

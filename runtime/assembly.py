@@ -30,6 +30,8 @@ from fleetlog.runtime.brains.provider import ClaudeSettings
 from fleetlog.runtime.clock import Clock
 from fleetlog.runtime.council_actor import CouncilActor
 from fleetlog.runtime.council_queries import CouncilQueries
+from fleetlog.runtime.discussion_actor import DiscussionActor
+from fleetlog.runtime.discussion_queries import DiscussionQueries
 from fleetlog.runtime.dispatcher import Dispatcher, PooledActor
 from fleetlog.runtime.engine import Engine, Residents
 from fleetlog.runtime.fleet_actor import FleetActor
@@ -121,6 +123,7 @@ class Assembly:
         then(reader.close)  # before the projector: the last writer to leave tidies the file up
         self.queries = Queries(reader, artifacts, is_owned=True)
         self.councils = CouncilQueries(reader)
+        self.discussions = DiscussionQueries(reader, self.councils)
         journal = Journal(store)
         then(self._show_the_last, journal)
         timers = Timers(clock)
@@ -157,7 +160,11 @@ class Assembly:
     def recover(self, *fleet_ids: str) -> None:
         """Have these fleets go on; without any, every one in which something is left to do."""
         self.projector.wait(self.engine.journal.position, timeout_s=3600)
-        streams = fleet_ids or (*self.queries.open_fleets(), *self.councils.open_ids())
+        streams = fleet_ids or (
+            *self.queries.open_fleets(),
+            *self.councils.open_ids(),
+            *self.discussions.open_ids(),
+        )
         for stream_id in streams:
             self.engine.residents.post(stream_id, Recover())
 
@@ -212,6 +219,8 @@ def _make_actor(engine: Engine, stream_id: str) -> PooledActor:
         return FleetActor(engine, stream_id)
     if stream_id.startswith("council-"):
         return CouncilActor(engine, stream_id)
+    if stream_id.startswith("discussion-"):
+        return DiscussionActor(engine, stream_id)
     if stream_id.startswith("token-"):
         return TokenActor(engine, stream_id)
     raise NotFound(f"'{stream_id}' is neither a fleet's nor an agent's id")

@@ -10,6 +10,7 @@ import msgspec
 from fleetlog.domain.access import Token
 from fleetlog.domain.agent import Agent
 from fleetlog.domain.council import Council
+from fleetlog.domain.discussion import Discussion
 from fleetlog.domain.errors import FleetlogError, LogCorrupt, StoreFault
 from fleetlog.domain.events import CallRecorded, GateClosed
 from fleetlog.domain.fleet import Fleet
@@ -79,13 +80,15 @@ def _check(stream_id: str, stream: _Stream, stored: Notification, findings: list
     stream.version = version
 
 
-def _fresh_state(stream_id: str) -> Agent | Council | Fleet | Token | None:
+def _fresh_state(stream_id: str) -> Agent | Council | Discussion | Fleet | Token | None:
     if stream_id.startswith("agent-"):
         return Agent(stream_id)
     if stream_id.startswith("fleet-"):
         return Fleet(stream_id)
     if stream_id.startswith("council-"):
         return Council(stream_id)
+    if stream_id.startswith("discussion-"):
+        return Discussion(stream_id)
     if stream_id.startswith("token-"):
         return Token(stream_id)
     return None

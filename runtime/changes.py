@@ -71,7 +71,7 @@ class Changes(Questions):
         self,
         operation: str,
         stream_id: str,
-        command: c.AgentCommand | c.FleetCommand | c.TokenCommand | c.CouncilCommand,
+        command: c.AgentCommand | c.FleetCommand | c.TokenCommand | c.CouncilCommand | c.DiscussionCommand,
         given: object,
         reply_type: type[R],
         seal: Callable[[Any], R],

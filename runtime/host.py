@@ -43,6 +43,7 @@ from fleetlog.runtime.brains.result_schema import check_schema
 from fleetlog.runtime.calls import Begun, Call
 from fleetlog.runtime.clock import Clock, SystemClock
 from fleetlog.runtime.councils import Councils
+from fleetlog.runtime.discussions import Discussions
 from fleetlog.runtime.engine import CallKey
 from fleetlog.runtime.journal import Receipt
 from fleetlog.runtime.leases import Leases
@@ -62,7 +63,7 @@ from fleetlog.runtime.tokens import Tokens
 __all__ = ["Runtime", "RuntimeConfig"]
 
 
-class Runtime(Tickets, Batches, Councils, Leases, Tokens):
+class Runtime(Tickets, Batches, Councils, Discussions, Leases, Tokens):
     """One event log, its actors and its workers. Make it with `Runtime.open`."""
 
     def __init__(self, parts: Assembly, config: RuntimeConfig) -> None:

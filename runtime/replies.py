@@ -16,6 +16,7 @@ __all__ = [
     "AgentList",
     "BatchReply",
     "CouncilReply",
+    "DiscussionReply",
     "FleetList",
     "FleetReply",
     "FleetStatus",
@@ -184,6 +185,16 @@ class CouncilReply(msgspec.Struct, frozen=True):
     message_id: str
     status: CouncilStatus
     tally: Tally
+    position: int = 0
+
+
+class DiscussionReply(msgspec.Struct, frozen=True):
+    """A discussion goes on: `message_id` is what was just said, or the head; `attempt_id` the turn this is about."""
+
+    discussion_id: str
+    message_id: str
+    status: str
+    attempt_id: str
     position: int = 0
 
 

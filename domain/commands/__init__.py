@@ -26,6 +26,7 @@ from fleetlog.domain.commands.agent import (
 )
 from fleetlog.domain.commands.command import Command
 from fleetlog.domain.commands.council import CastVote, ExpireCouncil, OpenCouncil
+from fleetlog.domain.commands.discussion import ExpireDiscussion, OpenDiscussion, ReplyDiscussion, ReserveTurn
 from fleetlog.domain.commands.fleet import (
     ArchiveFleet,
     AttachAgent,
@@ -81,8 +82,10 @@ __all__ = [
     "DecideApproval",
     "DeclareStuck",
     "DeliverMessage",
+    "DiscussionCommand",
     "ExpireBudget",
     "ExpireCouncil",
+    "ExpireDiscussion",
     "ExpireFleet",
     "ExpireLease",
     "ExpireWait",
@@ -95,6 +98,7 @@ __all__ = [
     "LoseCall",
     "NoteStep",
     "OpenCouncil",
+    "OpenDiscussion",
     "PauseAgent",
     "PauseFleet",
     "RecordAgentEnd",
@@ -102,9 +106,11 @@ __all__ = [
     "RecordSend",
     "ReleaseCall",
     "ReleaseLease",
+    "ReplyDiscussion",
     "ReportProgress",
     "RequestHelp",
     "ReserveSpend",
+    "ReserveTurn",
     "ResolveDoubt",
     "ResumeAgent",
     "ResumeFleet",
@@ -167,6 +173,7 @@ AgentCommand = (
 )
 
 CouncilCommand = OpenCouncil | CastVote | ExpireCouncil
+DiscussionCommand = OpenDiscussion | ReserveTurn | ReplyDiscussion | ExpireDiscussion
 TokenCommand = IssueToken | RevokeToken | RecordForgery
 FleetCommand = (
     SpawnFleet

@@ -30,6 +30,7 @@ from fleetlog.domain.events.agent import (
     WaitTimedOut,
 )
 from fleetlog.domain.events.council import CouncilExpired, CouncilOpened, CouncilRatified, CouncilRejected, VoteCast
+from fleetlog.domain.events.discussion import DiscussionEnded, DiscussionOpened, TurnReplied, TurnReserved
 from fleetlog.domain.events.fact import Fact, stored_name
 from fleetlog.domain.events.fleet import (
     AgentAttached,
@@ -106,6 +107,9 @@ __all__ = [
     "CouncilOpened",
     "CouncilRatified",
     "CouncilRejected",
+    "DiscussionEnded",
+    "DiscussionEvent",
+    "DiscussionOpened",
     "Event",
     "Fact",
     "FleetArchived",
@@ -150,6 +154,8 @@ __all__ = [
     "TokenEvent",
     "TokenIssued",
     "TokenRevoked",
+    "TurnReplied",
+    "TurnReserved",
     "VoteCast",
     "WaitAbandoned",
     "WaitTimedOut",
@@ -221,7 +227,8 @@ FleetEvent = (
 )
 TokenEvent = TokenIssued | TokenRevoked | ForgeryRefused
 CouncilEvent = CouncilOpened | VoteCast | CouncilRatified | CouncilRejected | CouncilExpired
-Event = AgentEvent | FleetEvent | GateClosed | CallRecorded | TokenEvent | CouncilEvent
+DiscussionEvent = DiscussionOpened | TurnReserved | TurnReplied | DiscussionEnded
+Event = AgentEvent | FleetEvent | GateClosed | CallRecorded | TokenEvent | CouncilEvent | DiscussionEvent
 
 ALL_EVENTS: tuple[type[Fact], ...] = (
     *AgentEvent.__args__,
@@ -230,6 +237,7 @@ ALL_EVENTS: tuple[type[Fact], ...] = (
     CallRecorded,
     *TokenEvent.__args__,
     *CouncilEvent.__args__,
+    *DiscussionEvent.__args__,
 )
 
 

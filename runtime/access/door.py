@@ -36,6 +36,8 @@ class Rule(msgspec.Struct, frozen=True):
     acting: str = ""
     fleet: str = ""
     agent: str = ""
+    fleet_of: str = ""
+    """The parameter that names an agent of whose fleet an agent's token must be, to change something."""
     is_hidden: bool = False
     """Reading, but not for agents: it tells of other fleets."""
 
@@ -78,6 +80,9 @@ class Door:
             return
         if rule.acting:
             self._check_acting(operation, _named(given[rule.acting]))
+        elif rule.fleet_of:
+            if fleet_id_of(given[rule.fleet_of]) != fleet_id_of(principal.agent_id):
+                raise Forbidden(f"{operation} is for agents of one fleet, and this token is {principal.agent_id}'s")
         elif not rule.reads:
             raise Forbidden(f"{operation} is for operators, and this token is {principal.agent_id}'s")
         if rule.is_hidden:
@@ -109,6 +114,7 @@ class Door:
     doubts = _guarded(Runtime.doubts, _READ_FLEET)
     ratification = _guarded(Runtime.ratification, _READ)
     receipts = _guarded(Runtime.receipts, _READ)
+    discussion = _guarded(Runtime.discussion, _READ)
     definitions = _guarded(Runtime.definitions, _READ)
     resolve_fleet = _guarded(Runtime.resolve_fleet, _READ_ALL)
     artifact = _guarded(Runtime.artifact, _READ)
@@ -129,6 +135,9 @@ class Door:
     give_receipt = _guarded(Runtime.give_receipt, _ACT)
     open_ratification = _guarded(Runtime.open_ratification, Rule(acting="proposer", fleet="fleet_id"))
     cast_vote = _guarded(Runtime.cast_vote, _ACT)
+    ask_peer = _guarded(Runtime.ask_peer, _SEND)
+    wake_agent = _guarded(Runtime.wake_agent, Rule(fleet_of="agent_id"))
+    reply_discussion = _guarded(Runtime.reply_discussion, _ACT)
     attach_external = _guarded(Runtime.attach_external, _ACT)
     renew_lease = _guarded(Runtime.renew_lease, _ACT)
     release_lease = _guarded(Runtime.release_lease, _ACT)

@@ -140,6 +140,19 @@ STORED = {
     "council.ratified": ["silent=()"],
     "council.rejected": ["reason"],
     "council.expired": ["reason"],
+    "discussion.opened": [
+        "fleet_id",
+        "asker",
+        "peer",
+        "payload",
+        "max_turns",
+        "timeout_s",
+        "turn_timeout_s",
+        "opened_uptime_s",
+    ],
+    "discussion.turn_reserved": ["attempt_id", "agent_id", "head_message_id", "until_uptime_s"],
+    "discussion.turn_replied": ["attempt_id", "message_id", "type", "payload"],
+    "discussion.ended": ["status"],
 }
 STORED_VALUES: dict[type[msgspec.Struct], list[str]] = {
     v.AgentSpec: [
@@ -307,6 +320,7 @@ def test_the_unions_hold_every_event_once() -> None:
         e.CallRecorded,
         *e.TokenEvent.__args__,
         *e.CouncilEvent.__args__,
+        *e.DiscussionEvent.__args__,
     ) == e.ALL_EVENTS
     assert set(e.Event.__args__) == set(e.ALL_EVENTS)
 
@@ -361,4 +375,5 @@ def test_commands_and_values_are_frozen() -> None:
         *c.FleetCommand.__args__,
         *c.TokenCommand.__args__,
         *c.CouncilCommand.__args__,
+        *c.DiscussionCommand.__args__,
     }

@@ -132,6 +132,12 @@ STREAMS: dict[str, list[e.Event]] = {
         e.MessageDelivered(Message("message-r", "operator", "handoff", "read me")),
         e.ReceiptGiven("message-r", "filed", "under r"),
     ],
+    "discussion-260101-120000-golden-0a1b2c3d": [
+        e.DiscussionOpened(FLEET, A, B, '{"q":1}', 4, 60.0, 10.0, 12.5),
+        e.TurnReserved("turn-1", B, "discussion-260101-120000-golden-0a1b2c3d-1", 22.5),
+        e.TurnReplied("turn-1", "discussion-260101-120000-golden-0a1b2c3d-2", "result", '{"a":1}'),
+        e.DiscussionEnded("closed"),
+    ],
     "token-260101-120000-golden-0a1b2c3d": [
         e.TokenIssued("agent", "ab" * 32, A, "its program", 1_900_000_000_000),
         e.ForgeryRefused("send_message", B, 1_767_268_900_000),

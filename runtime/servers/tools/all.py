@@ -1,6 +1,7 @@
 """The whole tool surface."""
 
 from fleetlog.runtime.servers.tools.councils import council_tools
+from fleetlog.runtime.servers.tools.discussions import discussion_tools
 from fleetlog.runtime.servers.tools.fleets import fleet_tools
 from fleetlog.runtime.servers.tools.house import house_tools
 from fleetlog.runtime.servers.tools.mailboxes import mailbox_tools
@@ -18,6 +19,7 @@ def all_tools(*, default_brain: str, stream_url: str) -> tuple[Tool, ...]:
         *message_tools(stream_url),
         *people_tools(),
         *council_tools(),
+        *discussion_tools(),
         *mailbox_tools(),
         *house_tools(),
     )
