@@ -72,6 +72,8 @@ class Agent(AgentSpending):
                 return self._submit(spec, command)
             case c.FinishRun():
                 return [e.AgentReturned()] if self.status == "complete" and not self.returned else []
+            case c.ParkAgent():
+                return [e.AgentParked()] if self.interruptions and self.can_run else []
             case c.FailRun():
                 return self._fail_run(spec, command, now)
             case c.SuspendInDoubt():

@@ -318,6 +318,7 @@ class AgentState:
         | e.AgentSuspended
         | e.AgentAttemptFailed
         | e.AgentCompleted
+        | e.AgentParked
         | e.AgentReturned
         | e.AgentResultRejected
         | e.AgentFailed
@@ -334,6 +335,8 @@ class AgentState:
             case e.AgentResumed():
                 self.interruptions, self.retry_uptime_s = event.interruptions, None
                 self._run_on()
+            case e.AgentParked():
+                self.interruptions = 0
             case e.AgentSuspended():
                 self.wait = event
                 self.status = self.status if self.status == "complete" else "waiting"

@@ -300,6 +300,8 @@ class AgentActor(AggregateHost[Agent]):
         if ended.clean:
             self._unclean_runs = 0
             self._parked = ended.parked and not self._unparked
+            if ended.parked and self._state is not None and self._state.interruptions:
+                self.post(Request(c.ParkAgent(), by=self.stream_id))
             self.post(Look())
         else:
             self._unclean_runs += 1

@@ -17,6 +17,7 @@ from fleetlog.domain.commands.agent import (
     ExpireWait,
     GiveReceipt,
     LoseCall,
+    ParkAgent,
     PauseAgent,
     ResolveDoubt,
     ResumeAgent,
@@ -99,6 +100,7 @@ __all__ = [
     "NoteStep",
     "OpenCouncil",
     "OpenDiscussion",
+    "ParkAgent",
     "PauseAgent",
     "PauseFleet",
     "RecordAgentEnd",
@@ -163,6 +165,7 @@ AgentCommand = (
     | CancelAgent
     | StopAgent
     | ExpireWait
+    | ParkAgent
     | ResumeAgent
     | SetBudget
     | ExpireBudget

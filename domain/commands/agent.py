@@ -16,6 +16,7 @@ __all__ = [
     "ExpireWait",
     "GiveReceipt",
     "LoseCall",
+    "ParkAgent",
     "PauseAgent",
     "ResolveDoubt",
     "ResumeAgent",
@@ -94,6 +95,10 @@ class StopAgent(Command, frozen=True):
 
     status: str
     reason: str = ""
+
+
+class ParkAgent(Command, frozen=True):
+    """Its run has ended waiting for a gate, or for money."""
 
 
 class ExpireWait(Command, frozen=True):

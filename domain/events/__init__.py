@@ -11,6 +11,7 @@ from fleetlog.domain.events.agent import (
     AgentCancelled,
     AgentCompleted,
     AgentFailed,
+    AgentParked,
     AgentResultRejected,
     AgentResumed,
     AgentReturned,
@@ -87,6 +88,7 @@ __all__ = [
     "AgentEnded",
     "AgentEvent",
     "AgentFailed",
+    "AgentParked",
     "AgentPaused",
     "AgentResultRejected",
     "AgentResumed",
@@ -204,6 +206,7 @@ AgentEvent = (
     | LeaseLost
     | LeaseReleased
     | ReceiptGiven
+    | AgentParked
 )
 FleetEvent = (
     FleetSpawned

@@ -10,6 +10,7 @@ __all__ = [
     "AgentCancelled",
     "AgentCompleted",
     "AgentFailed",
+    "AgentParked",
     "AgentResultRejected",
     "AgentResumed",
     "AgentReturned",
@@ -49,6 +50,11 @@ class AgentResumed(Fact, frozen=True, tag="agent.resumed"):
     """A run that had been cut off goes on; `interruptions` in a row without a step between."""
 
     interruptions: int
+
+
+class AgentParked(Fact, frozen=True, tag="agent.parked"):
+    """A run that had been cut off went on, and waits now for a model's gate or for money: it has not failed to get on,
+    and is counted as interrupted no more."""
 
 
 class AgentSuspended(Fact, frozen=True, tag="agent.suspended"):

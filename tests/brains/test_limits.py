@@ -1,5 +1,6 @@
 """Rate limits and passing faults, met by whole fleets: nobody fails, nobody hammers, nobody holds a thread."""
 
+import functools
 import itertools
 import threading
 import time
@@ -337,6 +338,25 @@ def test_after_a_restart_the_limit_still_holds_and_then_all_go_on(api: FakeMessa
     calls: list[Call] = api.calls()
     assert min(call.at for call in calls) >= limited_at + 3.0
     assert api.report().answered == 60
+
+
+def test_however_often_it_is_restarted_at_a_closed_gate_an_agent_waits_and_does_not_fail(
+    api: FakeMessagesApi, opened: Opened
+) -> None:
+    runtime = opened()
+    api.refuse(429, 600.0, times=100)
+    fleet_id = runtime.spawn_fleet(fleet_of(1, 1, max_interruptions=2)).fleet_id
+
+    def waits_after(runtime: Runtime, restarts: int) -> bool:
+        parked = sum(entry.what == "agent.parked" for entry in runtime.timeline(fleet_id))
+        return parked == restarts and any(gate.waiting == 1 for gate in runtime.gates())
+
+    for restarts in range(6):
+        assert is_reached(functools.partial(waits_after, runtime, restarts))
+        runtime.close()
+        runtime = opened()
+    (agent,) = runtime.list_agents(fleet_id).agents
+    assert (agent.status, agent.error) == ("running", "")
 
 
 def assert_all_delivered_again(runtime: Runtime, fleet_id: str) -> None:

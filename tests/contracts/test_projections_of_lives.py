@@ -342,6 +342,7 @@ def test_the_random_lives_are_rich(tmp_path: Path) -> None:
         "LeaseLost",  # these live without external agents: test_leases.py has them
         "LeaseReleased",
         "LeaseTaken",
+        "AgentParked",  # nor models with gates: test_limits.py has them
         "ReceiptGiven",  # and give no receipts: test_councils.py has them
         "CompactionUndone",
         "StepDoubtResolved",

@@ -101,6 +101,7 @@ STORED = {
     "lease.lost": ["lease_id", "client", "reason=''"],
     "lease.released": ["lease_id", "client"],
     "message.receipt_given": ["message_id", "action", "note=''"],
+    "agent.parked": [],
     "fleet.spawned": ["spec", "members", "uptime_s"],
     "fleet.agent_attached": ["member"],
     "fleet.agents_admitted": ["names"],

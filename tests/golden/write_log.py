@@ -131,6 +131,7 @@ STREAMS: dict[str, list[e.Event]] = {
         e.AgentSpawned("fleet-260101-120007-golden", "r", AgentSpec(role="r", name="r", prompt="read")),
         e.MessageDelivered(Message("message-r", "operator", "handoff", "read me")),
         e.ReceiptGiven("message-r", "filed", "under r"),
+        e.AgentParked(),
     ],
     "discussion-260101-120000-golden-0a1b2c3d": [
         e.DiscussionOpened(FLEET, A, B, '{"q":1}', 4, 60.0, 10.0, 12.5),
