@@ -155,10 +155,20 @@ class Questions:
         self._catch_up()
         return self._parts.queries.resolve_fleet(prefix)
 
-    def inbox(self, agent_id: str, *, since: int | None = None, all: bool = False) -> InboxReply:
-        """An agent's messages that are not acknowledged (or all), oldest first."""
+    def inbox(
+        self,
+        agent_id: str,
+        *,
+        since: int | None = None,
+        all: bool = False,
+        after: int = 0,
+        limit: int | None = None,
+    ) -> InboxReply:
+        """An agent's messages that are not acknowledged (or all), oldest first: those sent `since` an epoch
+        millisecond, behind the log position `after`, up to `limit` of them."""
         position = self._catch_up()
-        return InboxReply(tuple(self._parts.queries.inbox(agent_id, since, all=all)), position)
+        found = self._parts.queries.inbox(agent_id, since, all=all, after=after, limit=limit)
+        return InboxReply(tuple(found), position)
 
     def unread(self, agent_id: str, *, waits: bool = True) -> int:
         """How many messages an agent has not acknowledged. If it may not wait: as far as the views have come."""
