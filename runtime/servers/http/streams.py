@@ -26,6 +26,8 @@ PACE_S = 0.02
 """What changes often is looked at so often, and no more."""
 STALL_S = 60.0
 """A client that takes nothing for so long is let go."""
+LAST_WORDS_S = 1.0
+"""So long it has when the house stops."""
 TIMELINE_PAGE = 200
 INBOX_PAGE = 16  # payloads have up to 64 KiB
 
@@ -119,6 +121,7 @@ class EventStream:
         self._house, self._page, self._after, self._events = house, page, after, first
         self._is_over = False
         self._moved = asyncio.Event()
+        self._giving: asyncio.Timeout | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
@@ -137,7 +140,7 @@ class EventStream:
     async def _flow(self, send: Send) -> None:
         """Send what is there and what comes, until the stream is over."""
         loop = asyncio.get_running_loop()
-        await _give(send, b"retry: 1000\nid: %d\n\n" % self._after)
+        await self._give(send, b"retry: 1000\nid: %d\n\n" % self._after)
         try:
             with self._house.runtime.listening(lambda: loop.call_soon_threadsafe(self._moved.set)):
                 while True:
@@ -151,12 +154,12 @@ class EventStream:
         except RuntimeClosed:
             return
         except FleetlogError as error:
-            await _give(send, b"event: fault\ndata: %s\n\n" % error_body(problem_of(error)))
+            await self._give(send, b"event: fault\ndata: %s\n\n" % error_body(problem_of(error)))
 
     async def _pass_on(self, send: Send) -> None:
         if self._events:
             self._after = self._events[-1].position
-            await _give(send, b"".join(event.frame for event in self._events))
+            await self._give(send, b"".join(event.frame for event in self._events))
             self._events = ()
 
     async def _rest(self, send: Send) -> None:
@@ -168,7 +171,13 @@ class EventStream:
                 if not self._is_over:
                     await asyncio.sleep(PACE_S)
                 return
-            await _give(send, b": still here\n\n")
+            await self._give(send, b": still here\n\n")
+
+    async def _give(self, send: Send, body: bytes) -> None:
+        """Send, and wait until the client has room for it; raises `TimeoutError` when it takes nothing for too long."""
+        async with asyncio.timeout(LAST_WORDS_S if self._is_over else STALL_S) as self._giving:
+            await send({"type": "http.response.body", "body": body, "more_body": True})
+        self._giving = None
 
     async def _watch(self, receive: Receive) -> None:
         """The stream is over when its client goes or the house stops."""
@@ -180,6 +189,8 @@ class EventStream:
                 end.cancel()
             self._is_over = True
             self._moved.set()
+            if self._giving is not None and not self._giving.expired():
+                self._giving.reschedule(asyncio.get_running_loop().time() + LAST_WORDS_S)
 
 
 _HEADERS = [
@@ -187,12 +198,6 @@ _HEADERS = [
     (b"cache-control", b"no-store"),
     (b"x-accel-buffering", b"no"),
 ]
-
-
-async def _give(send: Send, body: bytes) -> None:
-    """Send, and wait until the client has room for it; raises `TimeoutError` when it takes nothing for too long."""
-    async with asyncio.timeout(STALL_S):
-        await send({"type": "http.response.body", "body": body, "more_body": True})
 
 
 async def _gone(receive: Receive) -> None:
