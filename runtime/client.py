@@ -140,6 +140,9 @@ class Client:
     store_artifact = _remote(Runtime.store_artifact)
     artifact = _remote(Runtime.artifact)
     verify_ledger = _remote(Runtime.verify_ledger)
+    issue_token = _remote(Runtime.issue_token)
+    revoke_token = _remote(Runtime.revoke_token)
+    list_tokens = _remote(Runtime.list_tokens)
 
     _collect = _remote(Runtime.collect_results)
     _timeline = _remote(Runtime.timeline)

@@ -30,7 +30,7 @@ from fleetlog.runtime.access.principal import OWNER, Principal
 from fleetlog.runtime.host import Runtime
 from fleetlog.runtime.servers.address import DaemonAddress, socket_path
 from fleetlog.runtime.servers.announcements import Announcements
-from fleetlog.runtime.servers.guard import PRINCIPAL, Guard, GuardPolicy, hosts_of
+from fleetlog.runtime.servers.guard import TOKEN, Guard, GuardPolicy, hosts_of
 from fleetlog.runtime.servers.http.api import api_routes
 from fleetlog.runtime.servers.mcp_endpoint import McpEndpoint
 from fleetlog.runtime.servers.patience import PatientProtocol
@@ -86,12 +86,13 @@ class Daemon:
         return self.runtime.authenticate(token)
 
     def _principal_of(self, token: str) -> Principal:
-        """Of a client at the socket, which only the directory's owner can open."""
+        """Of a caller that was let in: without a token, on this machine alone, it is the owner."""
         return self.authenticate(token) if token else OWNER
 
     def door(self, request: Request) -> Door:
-        """The facade as this request's caller may use it."""
-        return Door(self.runtime, request.scope[PRINCIPAL])
+        """The facade as this request's caller may use it, now: a request can outlive its token. Raises
+        `Unauthenticated`."""
+        return Door(self.runtime, self._principal_of(request.scope[TOKEN]))
 
     async def run_blocking(self, call: Callable[[], Any]) -> Any:
         """A blocking call on the daemon's threads, awaited."""

@@ -7,11 +7,10 @@ import httpx2
 import msgspec
 import pytest
 
-from fleetlog.runtime.host import Runtime
 from fleetlog.runtime.servers.http.operations import operations
 from tests.http.place import Place
 
-TABLE = operations(Runtime)
+TABLE = operations()
 JSON = {"content-type": "application/json"}
 
 

@@ -35,7 +35,7 @@ from fleetlog.runtime.servers.http.operations import operations
 from tests.http.place import Place
 from tests.servers.house import House, run
 
-TABLE = operations(Runtime)
+TABLE = operations()
 
 
 def test_both_clients_have_every_operation_with_the_facades_signature() -> None:

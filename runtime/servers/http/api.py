@@ -20,7 +20,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from fleetlog.domain import checks
 from fleetlog.domain.errors import FleetlogError
-from fleetlog.runtime.host import Runtime
 from fleetlog.runtime.servers.http import streams
 from fleetlog.runtime.servers.http.bodies import (
     MAX_JSON_BYTES,
@@ -47,6 +46,7 @@ LOOK_S = 2.0
 """So often a call that waits looks whether its client is still there."""
 _IS_FINAL: Mapping[str, Callable[[Any], bool]] = {"collect_results": lambda results: results.is_final, "timeline": bool}
 """Of calls that take `wait_s`: is the wait over?"""
+_NOT_KEPT = {"cache-control": "no-store"}
 READS, CALLS = ("GET", "HEAD"), ("POST",)
 
 Handle = Callable[[Request], Awaitable[ASGIApp]]
@@ -54,7 +54,7 @@ Handle = Callable[[Request], Awaitable[ASGIApp]]
 
 def api_routes(house: House) -> list[BaseRoute]:
     """The routes of the API; the arguments of each are the facade's."""
-    table = operations(Runtime)
+    table = operations()
     index = functools.cache(lambda: msgspec.json.encode(_index(table)))
     document = functools.cache(lambda: msgspec.json.encode(openapi(table)))
     health = msgspec.json.encode({"status": "ok", "version": metadata.version("fleetlog")})
@@ -143,9 +143,9 @@ class _Call:
         call = functools.partial(operation.call, self._house.door(request), **arguments)
         try:
             reply = await self._called(request, call, wait_s)
-            if operation.reply is bytes:
-                return Response(reply, media_type="application/octet-stream")
-            return Response(encoded(reply), media_type="application/json")
+            is_raw = operation.reply is bytes
+            kind = "application/octet-stream" if is_raw else "application/json"
+            return Response(reply if is_raw else encoded(reply), headers=_NOT_KEPT, media_type=kind)
         except FleetlogError:
             raise
         except Exception as error:  # the last door: a client gets a sentence, the log gets the traceback

@@ -13,14 +13,12 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 import msgspec
 from msgspec import inspect as types
 
+from fleetlog.runtime.access.door import Door
+
 __all__ = ["KEY", "Operation", "operations"]
 
 KEY = "idempotency_key"
 """The argument that comes as the header `Idempotency-Key`."""
-NOT_CALLED = frozenset(
-    {"open", "close", "listening", "acting_as", "authenticate", "record_forgery", "send_message_nowait"}
-)
-"""Methods of the facade that are for the program it runs in."""
 CHANGES_WITHOUT_KEY = frozenset({"recover", "store_artifact"})
 _BEGINS = "begin_"
 """How methods for event loops begin: each has another that waits."""
@@ -61,14 +59,14 @@ class Operation(msgspec.Struct, frozen=True, dict=True):
         return " ".join(self.about.partition(". ")[0].split()).rstrip(".")
 
 
-def operations(facade: type) -> dict[str, Operation]:
-    """The operations of a class with the facade's methods, by name."""
-    methods = inspect.getmembers(facade, inspect.isfunction)
+def operations() -> dict[str, Operation]:
+    """All operations, by name: what the door has."""
+    methods = inspect.getmembers(Door, inspect.isfunction)
     return {name: _operation(name, method) for name, method in methods if _is_called(name)}
 
 
 def _is_called(name: str) -> bool:
-    return not name.startswith(("_", _BEGINS)) and name not in NOT_CALLED
+    return not name.startswith(("_", _BEGINS))
 
 
 def _operation(name: str, method: Callable[..., Any]) -> Operation:

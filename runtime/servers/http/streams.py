@@ -44,7 +44,7 @@ class House(Protocol):
         """Set, on the event loop, when no more is to be waited for."""
 
     def door(self, request: Request) -> Door:
-        """The facade as this request's caller may use it."""
+        """The facade as this request's caller may use it, now; raises `Unauthenticated`."""
 
     async def run_blocking(self, call: Callable[[], Any]) -> Any:
         """A blocking call, on a thread."""
