@@ -92,7 +92,10 @@ class Daemon:
     def door(self, request: Request) -> Door:
         """The facade as this request's caller may use it, now: a request can outlive its token. Raises
         `Unauthenticated`."""
-        return Door(self.runtime, self._principal_of(request.scope[TOKEN]))
+        principal = self._principal_of(request.scope[TOKEN])
+        if principal.agent_id:
+            self.runtime.renew_lease(principal.agent_id)
+        return Door(self.runtime, principal)
 
     async def run_blocking(self, call: Callable[[], Any]) -> Any:
         """A blocking call on the daemon's threads, awaited."""

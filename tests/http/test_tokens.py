@@ -5,8 +5,9 @@ from collections.abc import Iterator
 import httpx2
 import pytest
 
-from fleetlog.domain.errors import Forbidden, Unauthenticated
+from fleetlog.domain.errors import Forbidden, Refused, Unauthenticated
 from fleetlog.runtime.access.door import Door
+from fleetlog.runtime.access.principal import Principal
 from fleetlog.runtime.client import Client
 from fleetlog.runtime.servers.http.operations import operations
 from tests.http.place import Place
@@ -28,6 +29,21 @@ def agent(place: Place) -> Iterator[Client]:
 def test_every_operation_goes_through_the_door() -> None:
     for operation in operations().values():
         assert operation.call is vars(Door)[operation.name]
+
+
+def test_what_get_reaches_is_what_a_reading_token_may_call(place: Place) -> None:
+    door = Door(place.runtime, Principal("reader", "read", token_id="token-x"))
+    for operation in operations().values():
+        required = {name: "" for name, field in operation.fields.items() if field.required}
+        given = {**required, operation.raw: b""} if operation.raw else required
+        try:
+            operation.call(door, **given)
+            is_forbidden = False
+        except Forbidden:
+            is_forbidden = True
+        except Refused:
+            is_forbidden = False
+        assert operation.is_reading == (not is_forbidden or operation.name == "list_tokens"), operation.name
 
 
 def test_a_reading_token_reads_and_changes_nothing(place: Place, reader: Client) -> None:

@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from fleetlog.domain import checks
 from fleetlog.domain.errors import FleetlogError
+from fleetlog.runtime.access.door import Door
 from fleetlog.runtime.servers.http import streams
 from fleetlog.runtime.servers.http.bodies import (
     MAX_JSON_BYTES,
@@ -135,23 +136,24 @@ class _Call:
         self._house, self._operation = house, operation
 
     async def answer(self, request: Request) -> Response:
-        operation = self._operation
         arguments = await self._arguments(request)
-        if operation.takes_key:
+        if self._operation.takes_key:
             arguments["idempotency_key"] = key_of(request)
-        wait_s = self._take_wait(arguments)
-        call = functools.partial(operation.call, self._house.door(request), **arguments)
+        door = self._house.door(request)
         try:
-            reply = await self._called(request, call, wait_s)
-            is_raw = operation.reply is bytes
-            kind = "application/octet-stream" if is_raw else "application/json"
-            return Response(reply if is_raw else encoded(reply), headers=_NOT_KEPT, media_type=kind)
+            return self._response(await self._reply(request, door, arguments))
         except FleetlogError:
             raise
         except Exception as error:  # the last door: a client gets a sentence, the log gets the traceback
-            logger.exception("action=operation_failed operation=%s", operation.name)
+            name = self._operation.name
+            logger.exception("action=operation_failed operation=%s", name)
             said = "this is a defect of fleetlog; its log has the details, and the call may or may not count"
-            raise Problem(500, "defect", f"{operation.name}: {said}") from error
+            raise Problem(500, "defect", f"{name}: {said}") from error
+
+    def _response(self, reply: Any) -> Response:
+        if self._operation.reply is bytes:
+            return Response(reply, headers=_NOT_KEPT, media_type="application/octet-stream")
+        return Response(encoded(reply), headers=_NOT_KEPT, media_type="application/json")
 
     async def _arguments(self, request: Request) -> dict[str, Any]:
         operation = self._operation
@@ -166,23 +168,29 @@ class _Call:
             refuse_other_types(request, "application/json")
         return _fields(checked(operation.name, json_of(operation.name, body), operation.arguments))
 
-    def _take_wait(self, arguments: dict[str, Any]) -> float:
-        """How long the call may wait: we do, in its place."""
-        if self._operation.name not in _IS_FINAL:
-            return 0.0
-        return min(MAX_WAIT_S, checks.seconds("wait_s", arguments.pop("wait_s"), zero=True))
-
-    async def _called(self, request: Request, call: Callable[[], Any], wait_s: float) -> Any:
-        """The reply; of a call that waits, once it is final, or as it is when the time is over."""
-        if not wait_s:
+    async def _reply(self, request: Request, door: Door, arguments: dict[str, Any]) -> Any:
+        operation = self._operation
+        if operation.begin is not None and (begun := operation.begin(door, **arguments)) is not None:
+            await begun.future
+            return begun.reply()
+        is_final = _IS_FINAL.get(operation.name)
+        wait_s = 0.0 if is_final is None else checks.seconds("wait_s", arguments.pop("wait_s"), zero=True)
+        call = functools.partial(operation.call, door, **arguments)
+        if is_final is None or not wait_s:
             return await self._house.run_blocking(call)
+        return await self._awaited(request, call, is_final, min(wait_s, MAX_WAIT_S))
+
+    async def _awaited(
+        self, request: Request, call: Callable[[], Any], is_final: Callable[[Any], bool], wait_s: float
+    ) -> Any:
+        """The reply once it is final, or as it is when the time is over."""
         loop = asyncio.get_running_loop()
         deadline, moved = loop.time() + wait_s, asyncio.Event()
         with self._house.runtime.listening(lambda: loop.call_soon_threadsafe(moved.set)):
             while True:
                 moved.clear()
                 reply = await self._house.run_blocking(call)
-                if _IS_FINAL[self._operation.name](reply) or await self._is_over(request, deadline):
+                if is_final(reply) or await self._is_over(request, deadline):
                     return reply
                 with suppress(TimeoutError):
                     await asyncio.wait_for(moved.wait(), min(LOOK_S, max(0.0, deadline - loop.time())))

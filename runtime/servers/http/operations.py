@@ -14,19 +14,21 @@ import msgspec
 from msgspec import inspect as types
 
 from fleetlog.runtime.access.door import Door
+from fleetlog.runtime.calls import Begun
 
 __all__ = ["KEY", "Operation", "operations"]
 
 KEY = "idempotency_key"
 """The argument that comes as the header `Idempotency-Key`."""
-CHANGES_WITHOUT_KEY = frozenset({"recover", "store_artifact"})
+CHANGES_WITHOUT_KEY = frozenset({"recover", "renew_lease", "store_artifact"})
 _BEGINS = "begin_"
-"""How methods for event loops begin: each has another that waits."""
+"""How the names of methods for event loops begin: each is another way of one that waits."""
 
 
 class Operation(msgspec.Struct, frozen=True, dict=True):
     """A method of the facade. `arguments` holds all but the idempotency key; `raw` names the argument that is the
-    request's body as it is, if there is one. `call` takes the caller's door and the arguments by name."""
+    request's body as it is, if there is one. `call` takes the caller's door and the arguments by name; so does `begin`,
+    where the call can be begun on an event loop."""
 
     name: str
     about: str
@@ -35,6 +37,7 @@ class Operation(msgspec.Struct, frozen=True, dict=True):
     call: Callable[..., Any]
     takes_key: bool
     raw: str = ""
+    begin: Callable[..., Begun[Any] | None] | None = None
 
     @cached_property
     def is_reading(self) -> bool:
@@ -61,15 +64,12 @@ class Operation(msgspec.Struct, frozen=True, dict=True):
 
 def operations() -> dict[str, Operation]:
     """All operations, by name: what the door has."""
-    methods = inspect.getmembers(Door, inspect.isfunction)
-    return {name: _operation(name, method) for name, method in methods if _is_called(name)}
+    methods = dict(inspect.getmembers(Door, inspect.isfunction))
+    called = (name for name in methods if not name.startswith(("_", _BEGINS)))
+    return {name: _operation(name, methods[name], methods.get(_BEGINS + name)) for name in called}
 
 
-def _is_called(name: str) -> bool:
-    return not name.startswith(("_", _BEGINS))
-
-
-def _operation(name: str, method: Callable[..., Any]) -> Operation:
+def _operation(name: str, method: Callable[..., Any], begin: Callable[..., Any] | None) -> Operation:
     hints = get_type_hints(method)
     parameters = list(inspect.signature(method).parameters.values())[1:]
     raw = next((one.name for one in parameters if _is_raw(hints[one.name])), "")
@@ -78,7 +78,7 @@ def _operation(name: str, method: Callable[..., Any]) -> Operation:
     arguments = msgspec.defstruct(title, fields, kw_only=True, frozen=True, forbid_unknown_fields=True)
     about = " ".join((inspect.getdoc(method) or name).split())
     takes_key = any(one.name == KEY for one in parameters)
-    return Operation(name, about, arguments, hints["return"], method, takes_key, raw)
+    return Operation(name, about, arguments, hints["return"], method, takes_key, raw, begin)
 
 
 def _field(parameter: inspect.Parameter, hint: Any) -> Any:

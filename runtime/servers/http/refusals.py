@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import msgspec
 from starlette.responses import Response
 
-from fleetlog.domain.errors import Fault, FleetlogError
+from fleetlog.domain.errors import FleetlogError, Refused
 from fleetlog.runtime.error_kinds import kind_of
 
 __all__ = ["STATUSES", "Problem", "error_body", "problem_of", "refusal"]
@@ -22,7 +22,7 @@ STATUSES: Mapping[str, int] = {
     "store_unavailable": 503,
     "version_conflict": 503,
 }
-"""The statuses of the kinds that have one of their own; any other is 500."""
+"""The statuses of the kinds that have one of their own; any other refusal is 409, any other fault 500."""
 RETRY_AFTER_S = 1
 
 
@@ -37,7 +37,7 @@ class Problem(Exception):
 def problem_of(error: FleetlogError) -> Problem:
     """The answer to a call that was refused, or could not be done."""
     kind = kind_of(type(error))
-    status = STATUSES.get(kind, 500 if isinstance(error, Fault) else 400)
+    status = STATUSES.get(kind, 409 if isinstance(error, Refused) else 500)
     headers = {"retry-after": str(RETRY_AFTER_S)} if status == 503 else {}
     if status == 401:
         headers["www-authenticate"] = "Bearer"

@@ -163,15 +163,15 @@ class EventStream:
             self._events = ()
 
     async def _rest(self, send: Send) -> None:
-        """Wait until there may be more; a word now and then keeps the connection."""
-        while not self._is_over:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(HEARTBEAT_S):
-                    await self._moved.wait()
-                if not self._is_over:
-                    await asyncio.sleep(PACE_S)
-                return
+        """Wait until there may be more. A word now and then keeps the connection; then it is looked whether the
+        client may still hear what comes."""
+        try:
+            async with asyncio.timeout(HEARTBEAT_S):
+                await self._moved.wait()
+        except TimeoutError:
             await self._give(send, b": still here\n\n")
+        else:
+            await asyncio.sleep(0 if self._is_over else PACE_S)
 
     async def _give(self, send: Send, body: bytes) -> None:
         """Send, and wait until the client has room for it; raises `TimeoutError` when it takes nothing for too long."""
