@@ -13,6 +13,7 @@ FleetlogError
 │   │   ├── StoreUnavailable  for everybody: disk full, locked, closed, gone
 │   │   ├── VersionConflict   somebody else has written to that stream
 │   │   └── LogCorrupt        a stored event cannot be decoded or does not fit its stream
+│   ├── DaemonUnreachable the daemon that has the directory does not answer
 │   ├── DirectoryOwned    another process owns the runtime directory
 │   ├── McpServerFault    an outside MCP server could not be started, reached or understood
 │   ├── Overloaded        a bounded queue stayed full; try again later
@@ -28,6 +29,7 @@ FleetlogError
 
 __all__ = [
     "BrainError",
+    "DaemonUnreachable",
     "DirectoryOwned",
     "Fault",
     "FleetlogError",
@@ -96,6 +98,10 @@ class VersionConflict(StoreFault):
 
 class LogCorrupt(StoreFault):
     """A stored event cannot be decoded, or its version or digest does not follow the one before it."""
+
+
+class DaemonUnreachable(Fault):
+    """The daemon could not be reached, or did not answer; repeat the call with its idempotency key to learn more."""
 
 
 class DirectoryOwned(Fault):

@@ -24,6 +24,7 @@ from fleetlog.runtime.rows import (
     TimelineEntry,
     TokenRow,
     help_row,
+    inbox_message,
 )
 from fleetlog.runtime.views import Reader
 
@@ -229,19 +230,24 @@ class Queries:
 
     # --- messages ----------------------------------------------------------------------------
 
-    def inbox(self, agent_id: str, since: int | None = None, *, all: bool = False) -> list[InboxMessage]:
-        """The agent's messages that are not acknowledged (or all), oldest first; `since` is an epoch
-        millisecond. Raises `NotFound`."""
+    def inbox(
+        self, agent_id: str, since: int | None = None, *, all: bool = False, after: int = 0, limit: int | None = None
+    ) -> list[InboxMessage]:
+        """The agent's messages that are not acknowledged (or all), oldest first; `since` is an epoch millisecond,
+        `after` a log position. Raises `NotFound`."""
         checks.identifier("agent_id", agent_id)
         if since is not None:
             checks.integer("since", since, at_least=0)
         if not self._rows("SELECT 1 FROM agents WHERE agent_id=?", (agent_id,)):
             raise NotFound(f"No such agent: {agent_id}")
+        checks.integer("after", after, at_least=0)
+        size = -1 if limit is None else checks.integer("limit", limit)
+        kept = "" if checks.flag("all", all) else " AND state<>'acknowledged'"  # as an index has it
         rows = self._rows(
-            "SELECT * FROM inbox WHERE agent_id=? AND sent_ms>=? AND (state<>'acknowledged' OR ?) ORDER BY position",
-            (agent_id, since or 0, all),
+            f"SELECT * FROM inbox WHERE agent_id=? AND position>? AND sent_ms>=?{kept} ORDER BY position LIMIT ?",
+            (agent_id, after, since or 0, size),
         )
-        return [_inbox_message(row) for row in rows]
+        return [inbox_message(row) for row in rows]
 
     def unread(self, agent_id: str) -> int:
         """How many messages the agent has not acknowledged."""
@@ -407,18 +413,3 @@ def _usage(row: sqlite3.Row) -> Usage:
 
 def _budget(row: sqlite3.Row) -> Budget | None:
     return None if row["budget"] is None else msgspec.json.decode(row["budget"], type=Budget)
-
-
-def _inbox_message(row: sqlite3.Row) -> InboxMessage:
-    return InboxMessage(
-        row["message_id"],
-        row["fleet_id"],
-        row["sender"],
-        row["agent_id"],
-        row["type"],
-        row["payload"],
-        row["correlation_id"],
-        row["broadcast_size"],
-        row["sent_ms"],
-        row["state"],
-    )

@@ -155,10 +155,20 @@ class Questions:
         self._catch_up()
         return self._parts.queries.resolve_fleet(prefix)
 
-    def inbox(self, agent_id: str, *, since: int | None = None, all: bool = False) -> InboxReply:
-        """An agent's messages that are not acknowledged (or all), oldest first."""
+    def inbox(
+        self,
+        agent_id: str,
+        *,
+        since: int | None = None,
+        all: bool = False,
+        after: int = 0,
+        limit: int | None = None,
+    ) -> InboxReply:
+        """An agent's messages that are not acknowledged (or all), oldest first: those sent `since` an epoch
+        millisecond, behind the log position `after`, up to `limit` of them."""
         position = self._catch_up()
-        return InboxReply(tuple(self._parts.queries.inbox(agent_id, since, all=all)), position)
+        found = self._parts.queries.inbox(agent_id, since, all=all, after=after, limit=limit)
+        return InboxReply(tuple(found), position)
 
     def unread(self, agent_id: str, *, waits: bool = True) -> int:
         """How many messages an agent has not acknowledged. If it may not wait: as far as the views have come."""
@@ -166,12 +176,13 @@ class Questions:
             self._catch_up()
         else:
             self._check_open()
-        return self._parts.queries.unread(agent_id)
+        return self._parts.queries.unread(checks.identifier("agent_id", agent_id))
 
     def list_help(self, fleet_id: str | None = None, status: str | None = None, *, kind: str | None = None) -> HelpList:
         """Tickets: `open`, `answered`, `expired`, `cancelled` or all; of kind `help`, `approval` or both."""
         position = self._catch_up()
-        return HelpList(tuple(self._parts.queries.help_requests(fleet_id, status, kind)), position)
+        found = self._parts.queries.help_requests(_optional_id(fleet_id), status, kind)
+        return HelpList(tuple(found), position)
 
     def help_requests(self, fleet_id: str | None = None, status: str | None = None) -> HelpList:
         """As `list_help`."""
@@ -180,7 +191,7 @@ class Questions:
     def doubts(self, fleet_id: str | None = None) -> tuple[DoubtRow, ...]:
         """Steps of which it is not known whether they were done, waiting for `resolve_doubt`."""
         self._catch_up()
-        return tuple(self._parts.queries.doubts(fleet_id))
+        return tuple(self._parts.queries.doubts(_optional_id(fleet_id)))
 
     def health(self) -> Health:
         """How this runtime is: sizes, counts, lag, gates. It never waits."""
@@ -195,7 +206,7 @@ class Questions:
 
     def artifact(self, sha256: str) -> bytes:
         """The content of an artifact."""
-        return self._parts.engine.artifacts.get(sha256)
+        return self._parts.engine.artifacts.get(checks.text("sha256", sha256))
 
     @property
     def position(self) -> int:
@@ -209,6 +220,10 @@ class Questions:
     def _check_open(self) -> None:
         if self._closed.is_set():
             raise RuntimeClosed("the runtime is closed; open it again")
+
+
+def _optional_id(fleet_id: str | None) -> str | None:
+    return None if fleet_id is None else checks.identifier("fleet_id", fleet_id)
 
 
 def _is_final(fleet: FleetRow) -> bool:

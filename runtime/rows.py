@@ -22,6 +22,7 @@ __all__ = [
     "TimelineEntry",
     "TokenRow",
     "help_row",
+    "inbox_message",
 ]
 
 
@@ -116,7 +117,8 @@ class TicketNotice(msgspec.Struct, frozen=True):
 
 
 class InboxMessage(msgspec.Struct, frozen=True):
-    """A message in an agent's inbox. `state` is queued, seen or acknowledged."""
+    """A message in an agent's inbox. `state` is queued, seen or acknowledged; `position` is its delivery's place in
+    the log."""
 
     id: str
     fleet_id: str
@@ -128,6 +130,7 @@ class InboxMessage(msgspec.Struct, frozen=True):
     broadcast_size: int
     timestamp: int
     state: str
+    position: int = 0
 
 
 class ResultRow(msgspec.Struct, frozen=True):
@@ -238,4 +241,21 @@ def help_row(row: sqlite3.Row) -> HelpRow:
         escalates_at=ticket.escalates_ms if ticket.is_open else None,
         expires_at=ticket.expires_ms if ticket.is_open else None,
         policy=policy,
+    )
+
+
+def inbox_message(row: sqlite3.Row) -> InboxMessage:
+    """A message as the view holds it."""
+    return InboxMessage(
+        row["message_id"],
+        row["fleet_id"],
+        row["sender"],
+        row["agent_id"],
+        row["type"],
+        row["payload"],
+        row["correlation_id"],
+        row["broadcast_size"],
+        row["sent_ms"],
+        row["state"],
+        row["position"],
     )

@@ -4,6 +4,7 @@ Its rule: what is started is stopped in the reverse order, and a stop loses noth
 flight get a moment, the rest goes on at the next start.
 """
 
+import asyncio
 import logging
 import os
 import secrets
@@ -29,7 +30,8 @@ from fleetlog.runtime.access.principal import OWNER, Principal
 from fleetlog.runtime.host import Runtime
 from fleetlog.runtime.servers.address import DaemonAddress, socket_path
 from fleetlog.runtime.servers.announcements import Announcements
-from fleetlog.runtime.servers.guard import PRINCIPAL, Guard, GuardPolicy, hosts_of
+from fleetlog.runtime.servers.guard import TOKEN, Guard, GuardPolicy, hosts_of
+from fleetlog.runtime.servers.http.api import api_routes
 from fleetlog.runtime.servers.mcp_endpoint import McpEndpoint
 from fleetlog.runtime.servers.patience import PatientProtocol
 from fleetlog.runtime.servers.sessions import Sessions
@@ -70,6 +72,7 @@ class Daemon:
         self._bus = InMemorySubscriptionBus()
         self._sessions = Sessions(self.surface, self._bus, self._principal_of)
         self._mcp = McpEndpoint(self.surface, self._bus)
+        self.stopping = asyncio.Event()
         self.address = DaemonAddress(
             self.url, str(socket_path(directory)), self._own_token, os.getpid(), metadata.version("fleetlog")
         )
@@ -83,12 +86,16 @@ class Daemon:
         return self.runtime.authenticate(token)
 
     def _principal_of(self, token: str) -> Principal:
-        """Of a client at the socket, which only the directory's owner can open."""
+        """Of a caller that was let in: without a token, on this machine alone, it is the owner."""
         return self.authenticate(token) if token else OWNER
 
     def door(self, request: Request) -> Door:
-        """The facade as this request's caller may use it."""
-        return Door(self.runtime, request.scope[PRINCIPAL])
+        """The facade as this request's caller may use it, now: a request can outlive its token. Raises
+        `Unauthenticated`."""
+        principal = self._principal_of(request.scope[TOKEN])
+        if principal.agent_id:
+            self.runtime.renew_lease(principal.agent_id)
+        return Door(self.runtime, principal)
 
     async def run_blocking(self, call: Callable[[], Any]) -> Any:
         """A blocking call on the daemon's threads, awaited."""
@@ -98,7 +105,8 @@ class Daemon:
 
     def app(self) -> Guard:
         """The ASGI application, guarded."""
-        routes = [Route("/mcp", self._mcp, methods=["GET", "POST", "DELETE"])]
+        mcp = Route("/mcp", self._mcp, methods=["GET", "POST", "DELETE"])
+        routes = [mcp, *api_routes(self)]
         policy = GuardPolicy(
             hosts_of((*self.config.allowed_hosts, self.config.host)),
             frozenset(self.config.allowed_origins),
@@ -131,7 +139,7 @@ class Daemon:
             limit_concurrency=MAX_HTTP_CONNECTIONS,
             timeout_graceful_shutdown=STOP_S,
         )
-        self._uvicorn = uvicorn.Server(config)
+        self._uvicorn = _Server(config, self.stopping)
         try:
             with _surviving_signals():
                 self._uvicorn.run(sockets=[self._listener])
@@ -142,6 +150,19 @@ class Daemon:
     def stop(self) -> None:
         """Have `run` return soon. Any thread."""
         self._uvicorn.should_exit = True
+
+
+class _Server(uvicorn.Server):
+    """Says that it stops before it waits for what is under way."""
+
+    def __init__(self, config: uvicorn.Config, stopping: asyncio.Event) -> None:
+        super().__init__(config)
+        self._stopping = stopping
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """See `uvicorn.Server`."""
+        self._stopping.set()
+        await super().shutdown(sockets)
 
 
 @contextmanager

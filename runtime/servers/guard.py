@@ -17,10 +17,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from fleetlog.domain.errors import FleetlogError
 from fleetlog.runtime.access.principal import OWNER, Principal
 
-__all__ = ["LOOPBACK_HOSTS", "PRINCIPAL", "Guard", "GuardPolicy"]
+__all__ = ["LOOPBACK_HOSTS", "PRINCIPAL", "TOKEN", "Guard", "GuardPolicy"]
 
 PRINCIPAL = "fleetlog.principal"
 """The key of the caller's principal in a request's scope."""
+TOKEN = "fleetlog.token"
+"""The key of the token a request was let in with; empty without one."""
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]"})
 OPEN_PATHS = frozenset({"/health"})
 
@@ -79,6 +81,7 @@ class Guard:
     def _identify(self, scope: Scope, headers: Headers) -> Response | None:
         """Put the caller's principal into the scope, or refuse."""
         scheme, _, token = headers.get("authorization", "").partition(" ")
+        scope[TOKEN] = token.strip()
         try:
             if token and scheme.lower() == "bearer":
                 scope[PRINCIPAL] = self._authenticate(token.strip())

@@ -45,6 +45,25 @@ def test_a_message_is_in_the_inbox_until_it_is_acknowledged(open_runtime: OpenRu
     assert runtime.inbox(b, all=True).messages[0].state == "acknowledged"
 
 
+def test_an_inbox_is_read_page_by_page_behind_a_position(open_runtime: OpenRuntime) -> None:
+    runtime = open_runtime()
+    fleet = spawn(runtime, "a", "b")
+    a, b = fleet.agent_ids
+    sent = [runtime.send_message(a, "b", fleet.fleet_id, "handoff", str(number)) for number in range(7)]
+    runtime.ack(b, sent[4].message_id)
+    seen: list[str] = []
+    position = 0
+    while page := runtime.inbox(b, after=position, limit=2).messages:
+        assert [message.position for message in page] == sorted({message.position for message in page})
+        seen += [message.payload for message in page]
+        position = page[-1].position
+    assert seen == ["0", "1", "2", "3", "5", "6"]
+    assert len(runtime.inbox(b, all=True, after=0).messages) == 7
+    for wrong in ({"after": -1}, {"limit": 0}, {"after": True}, {"all": 1}):
+        with pytest.raises(errors.InvalidArgument):
+            runtime.inbox(b, **wrong)
+
+
 def test_an_acknowledgement_by_one_who_was_not_addressed_changes_nothing(open_runtime: OpenRuntime) -> None:
     runtime = open_runtime()
     fleet = spawn(runtime, "a", "b", "c")

@@ -137,7 +137,7 @@ def _inbox(door: Door, given: GetInbox) -> object:
 
 def _message(message: InboxMessage) -> dict[str, Any]:
     shown = msgspec.structs.asdict(message)
-    size, state = shown.pop("broadcast_size"), shown.pop("state")
+    size, state, _ = shown.pop("broadcast_size"), shown.pop("state"), shown.pop("position")
     shown["acknowledged"] = state == "acknowledged"
     shown["seen"] = state != "queued"
     return {**shown, "recipients": size} if size else shown

@@ -1,0 +1,1 @@
+"""The facade as JSON over HTTP: operations, their OpenAPI document, and event streams."""
