@@ -16,7 +16,7 @@ def main() -> None:
         from fleetlog.runtime.servers.stdio import serve_stdio
 
         sys.exit(serve_stdio(chosen["--dir"] or DEFAULT_DIR, chosen["--token"]))
-    from fleetlog.runtime.cli import main as command_line
+    from fleetlog.runtime.cli.main import main as command_line
 
     command_line(words)
 

@@ -73,7 +73,7 @@ class CommandLine:
     def __init__(self) -> None:
         from typer.main import get_command  # here: the pages may do without a command line, and it is slow
 
-        self._root = get_command(importlib.import_module("fleetlog.runtime.cli").app)
+        self._root = get_command(importlib.import_module("fleetlog.runtime.cli.main").app)
         self.names: list[str] = []
         self._disarm(self._root, "fleetlog")
 

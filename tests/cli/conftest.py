@@ -7,7 +7,7 @@ from typing import NamedTuple
 import msgspec
 import pytest
 
-from fleetlog.runtime.cli import main
+from fleetlog.runtime.cli.main import main
 
 BRAINS = """
 import os

@@ -157,7 +157,7 @@ def test_verify_finds_a_changed_event_and_a_cut_tail(fleetlog: Fleetlog) -> None
 def test_a_reader_that_leaves_early_is_no_reason_for_noise(fleetlog: Fleetlog) -> None:
     with Runtime.open(".fleetlog") as runtime:
         runtime.spawn_fleet(FleetSpec(agents=tuple(mailbox(f"ann-{n}") for n in range(3_000))))
-    program = [sys.executable, "-m", "fleetlog.runtime.cli"]
+    program = [sys.executable, "-m", "fleetlog.runtime.cli.main"]
 
     for command in (["timeline", "--limit", "5000"], ["status", "--json"], ["status"]):
         child = subprocess.Popen([*program, *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE)

@@ -17,7 +17,7 @@ from fleetlog.domain.values import AgentSpec, FleetSpec
 from fleetlog.runtime.host import Runtime
 from tests.cli.conftest import Fleetlog
 
-PROGRAM = [sys.executable, "-m", "fleetlog.runtime.cli"]
+PROGRAM = [sys.executable, "-m", "fleetlog.runtime.cli.main"]
 
 
 def begin(brain: str, directory: str = ".fleetlog") -> str:
@@ -247,7 +247,7 @@ def test_a_defect_is_told_in_a_line_and_not_as_a_traceback(fleetlog: Fleetlog, m
     def broken(_: str) -> None:
         raise ZeroDivisionError("by nothing")
 
-    monkeypatch.setattr("fleetlog.runtime.cli.audited", broken)
+    monkeypatch.setattr("fleetlog.runtime.cli.main.audited", broken)
 
     said = fleetlog("verify")
 

@@ -6,7 +6,7 @@ import typer
 
 from fleetlog.domain.errors import NotFound
 from fleetlog.domain.values import agent_id_for
-from fleetlog.runtime.console import Screen
+from fleetlog.runtime.cli.console import Screen
 from fleetlog.runtime.queries import Queries
 
 __all__ = ["Dir", "Fleet", "FleetOrAll", "Json", "OneFleet", "Reason", "chosen_agent", "chosen_fleet", "say_changed"]

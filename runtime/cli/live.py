@@ -19,7 +19,7 @@ from rich.spinner import Spinner
 from rich.text import Text
 
 from fleetlog.domain.values import AGENT_ENDED, FLEET_ENDED, agent_name_of
-from fleetlog.runtime.console import STYLES, Screen, agents_table, counted, duration, plain, without_call
+from fleetlog.runtime.cli.console import STYLES, Screen, agents_table, counted, duration, plain, without_call
 from fleetlog.runtime.host import Runtime
 from fleetlog.runtime.replies import FleetStatus
 from fleetlog.runtime.rows import AgentRow, TimelineEntry

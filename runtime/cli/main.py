@@ -17,9 +17,10 @@ import msgspec
 import typer
 
 from fleetlog.domain.errors import Fault, FleetlogError, InvalidArgument
-from fleetlog.runtime import cli_money, cli_serving
 from fleetlog.runtime.arguments import folder
-from fleetlog.runtime.cli_options import (
+from fleetlog.runtime.cli import money, serving
+from fleetlog.runtime.cli.console import Screen
+from fleetlog.runtime.cli.options import (
     Dir,
     Fleet,
     FleetOrAll,
@@ -30,13 +31,12 @@ from fleetlog.runtime.cli_options import (
     chosen_fleet,
     say_changed,
 )
-from fleetlog.runtime.cli_tickets import tickets_app
-from fleetlog.runtime.console import Screen
+from fleetlog.runtime.cli.tickets import tickets_app
+from fleetlog.runtime.cli.visits import DEFAULT_DIR, audited, changing, dir_option, reading
 from fleetlog.runtime.replies import FleetList, FleetStatus, InboxReply
-from fleetlog.runtime.visits import DEFAULT_DIR, audited, changing, dir_option, reading
 
 if TYPE_CHECKING:
-    from fleetlog.runtime.jobs import Ending
+    from fleetlog.runtime.cli.jobs import Ending
 
 __all__ = ["app", "main"]
 
@@ -89,7 +89,7 @@ def explore(
     as_json: Json = False,
 ) -> None:
     """Three agents look at a code base before a refactor. Offline, without a key; or driven by Claude."""
-    from fleetlog.runtime import jobs  # here: to look needs none of it, and loading takes time
+    from fleetlog.runtime.cli import jobs  # here: to look needs none of it, and loading takes time
 
     screen = Screen(as_json=as_json)
     with _logging_to(directory):
@@ -108,7 +108,7 @@ def research(
     as_json: Json = False,
 ) -> None:
     """A lead, three researchers and a fact checker answer a question, with sources. Driven by Claude."""
-    from fleetlog.runtime import jobs
+    from fleetlog.runtime.cli import jobs
 
     screen = Screen(as_json=as_json)
     order = jobs.ResearchOrder(question, workspace, model, uses_web=not no_web)
@@ -120,11 +120,11 @@ def research(
 @app.command()
 def resume(fleet: FleetOrAll = None, out: Out = None, directory: Dir = DEFAULT_DIR, as_json: Json = False) -> None:
     """Have interrupted fleets go on where they stopped. A paused FLEET (or agent, by its id) is paused no more."""
-    from fleetlog.runtime import jobs
+    from fleetlog.runtime.cli import jobs
 
     screen = Screen(as_json=as_json)
     if fleet is not None and fleet.startswith("agent-"):
-        fleet = cli_money.resume_agent(directory, fleet)
+        fleet = money.resume_agent(directory, fleet)
     with reading(directory) as queries:
         fleet_ids = [queries.resolve_fleet(fleet)] if fleet else queries.open_fleets()
     with _logging_to(directory):
@@ -314,11 +314,11 @@ def archive(fleet: OneFleet, reason: Reason = "", directory: Dir = DEFAULT_DIR, 
     say_changed(Screen(as_json=as_json), reply, f"Archived {fleet_id}.")
 
 
-app.command()(cli_serving.serve)
-app.add_typer(cli_serving.mcp_app)
-app.command()(cli_money.spend)
-app.command()(cli_money.pause)
-app.command()(cli_money.budget)
+app.command()(serving.serve)
+app.add_typer(serving.mcp_app)
+app.command()(money.spend)
+app.command()(money.pause)
+app.command()(money.budget)
 
 
 # --- arguments -------------------------------------------------------------------------------

@@ -8,10 +8,10 @@ import typer
 from fleetlog.domain.budget import nusd
 from fleetlog.domain.errors import InvalidArgument, NotFound
 from fleetlog.domain.values import Budget, fleet_id_of
-from fleetlog.runtime.cli_options import Dir, Fleet, Json, Reason, chosen_fleet, say_changed
-from fleetlog.runtime.console import Screen
+from fleetlog.runtime.cli.console import Screen
+from fleetlog.runtime.cli.options import Dir, Fleet, Json, Reason, chosen_fleet, say_changed
+from fleetlog.runtime.cli.visits import DEFAULT_DIR, changing, reading
 from fleetlog.runtime.replies import Spend
-from fleetlog.runtime.visits import DEFAULT_DIR, changing, reading
 
 if TYPE_CHECKING:
     from fleetlog.runtime.host import Runtime

@@ -17,14 +17,14 @@ from fleetlog.domain.errors import InvalidArgument, NotAllowed, StoreFault
 from fleetlog.domain.values import FLEET_ENDED, FleetSpec
 from fleetlog.runtime import arguments
 from fleetlog.runtime.brains.provider import ClaudeSettings
-from fleetlog.runtime.console import Screen, agents_table, counted, duration, report_of
+from fleetlog.runtime.cli.console import Screen, agents_table, counted, duration, report_of
+from fleetlog.runtime.cli.live import Watched, interruptible, watch
+from fleetlog.runtime.cli.visits import dir_option
 from fleetlog.runtime.host import Runtime, RuntimeConfig
-from fleetlog.runtime.live import Watched, interruptible, watch
 from fleetlog.runtime.ownership import directory_path
 from fleetlog.runtime.replies import FleetStatus, Results
 from fleetlog.runtime.scenarios.explore.spec import explore_by_claude_spec, explore_spec
 from fleetlog.runtime.scenarios.research import ResearchOrder, research_spec
-from fleetlog.runtime.visits import dir_option
 
 __all__ = ["Ending", "ResearchOrder", "explore", "research", "resume", "run"]
 

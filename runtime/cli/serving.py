@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from fleetlog.runtime.cli_options import Dir, Json
-from fleetlog.runtime.console import Screen
-from fleetlog.runtime.visits import DEFAULT_DIR
+from fleetlog.runtime.cli.console import Screen
+from fleetlog.runtime.cli.options import Dir, Json
+from fleetlog.runtime.cli.visits import DEFAULT_DIR
 
 __all__ = ["mcp_app", "serve"]
 

@@ -4,10 +4,10 @@ from typing import Annotated, Any
 
 import typer
 
-from fleetlog.runtime.cli_options import Dir, FleetOrAll, Json, Reason
-from fleetlog.runtime.console import Screen
+from fleetlog.runtime.cli.console import Screen
+from fleetlog.runtime.cli.options import Dir, FleetOrAll, Json, Reason
+from fleetlog.runtime.cli.visits import DEFAULT_DIR, changing, reading
 from fleetlog.runtime.replies import HelpList
-from fleetlog.runtime.visits import DEFAULT_DIR, changing, reading
 
 __all__ = ["tickets_app"]
 
