@@ -20,7 +20,7 @@ __all__ = ["KEY", "Operation", "operations"]
 
 KEY = "idempotency_key"
 """The argument that comes as the header `Idempotency-Key`."""
-CHANGES_WITHOUT_KEY = frozenset({"recover", "renew_lease", "store_artifact"})
+CHANGES_WITHOUT_KEY = frozenset({"recover", "renew_lease", "store_artifact", "sweep_ratifications"})
 _BEGINS = "begin_"
 """How the names of methods for event loops begin: each is another way of one that waits."""
 
