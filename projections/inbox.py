@@ -19,7 +19,7 @@ class Inbox:
     """One row for each message and recipient; `state` is queued, seen or acknowledged."""
 
     name = "inbox"
-    version = 2
+    version = 3
     tables: Sequence[str] = ("inbox",)
     schema: Sequence[str] = (
         """CREATE TABLE inbox (
@@ -29,6 +29,7 @@ class Inbox:
             state TEXT NOT NULL
         )""",
         "CREATE INDEX inbox_by_agent ON inbox (agent_id, message_id)",
+        "CREATE INDEX inbox_by_message ON inbox (message_id)",
         "CREATE INDEX inbox_unread ON inbox (agent_id) WHERE state<>'acknowledged'",
     )
 

@@ -101,10 +101,15 @@ class CouncilQueries:
             tally=tally_of(opened, counted, row["status"]),
         )
 
+    def fleet_of_message(self, message_id: str) -> str:
+        """The fleet in which a message was delivered; empty when there is no such message."""
+        rows = self._rows("SELECT fleet_id FROM inbox WHERE message_id=? LIMIT 1", (message_id,))
+        return rows[0]["fleet_id"] if rows else ""
+
     def receipts(self, message_id: str) -> list[ReceiptRow]:
         """The receipts of a message, oldest first; raises `NotFound`."""
         rows = self._rows("SELECT * FROM receipts WHERE message_id=? ORDER BY position, agent_id", (message_id,))
-        if not rows and not self._rows("SELECT 1 FROM inbox WHERE message_id=? LIMIT 1", (message_id,)):
+        if not rows and not self.fleet_of_message(message_id):
             raise NotFound(f"No such message: {message_id}")
         return [
             ReceiptRow(row["message_id"], row["agent_id"], row["action"], row["note"], row["at_ms"]) for row in rows

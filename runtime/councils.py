@@ -120,7 +120,8 @@ class Councils(Changes):
         """What the recipients of a message have done with it, oldest first; raises `NotFound`."""
         position = self._catch_up()
         found = self._parts.councils.receipts(checks.identifier("message_id", message_id))
-        return ReceiptList(tuple(found), position)
+        fleet_id = self._parts.councils.fleet_of_message(message_id)
+        return ReceiptList(message_id, fleet_id, tuple(found), position)
 
 
 def _council_id(message_id: str) -> str:

@@ -215,8 +215,10 @@ class ReceiptReply(msgspec.Struct, frozen=True):
 
 
 class ReceiptList(msgspec.Struct, frozen=True):
-    """A message's receipts, oldest first."""
+    """A message's receipts, oldest first; `fleet_id` is where it was delivered."""
 
+    message_id: str
+    fleet_id: str
     receipts: tuple[ReceiptRow, ...]
     position: int
 

@@ -17,6 +17,7 @@ import msgspec
 
 from fleetlog.domain.errors import Forbidden
 from fleetlog.domain.values import fleet_id_of
+from fleetlog.runtime import arguments
 from fleetlog.runtime.access.principal import OWNER, Principal
 from fleetlog.runtime.batch import Outgoing
 from fleetlog.runtime.host import Runtime
@@ -37,7 +38,9 @@ class Rule(msgspec.Struct, frozen=True):
     fleet: str = ""
     agent: str = ""
     fleet_of: str = ""
-    """The parameter that names an agent of whose fleet an agent's token must be, to change something."""
+    """The parameter whose id names the fleet, which must be the one of an agent's token."""
+    shows_fleet: bool = False
+    """The reply names the fleet it is about: an agent's token must be of it to see it."""
     is_hidden: bool = False
     """Reading, but not for agents: it tells of other fleets."""
 
@@ -60,7 +63,10 @@ def _guarded(method: Callable[Concatenate[Runtime, P], T], rule: Rule) -> Callab
             given = bind(self.runtime, *args, **kwargs)
             given.apply_defaults()
             self._check(method.__name__, rule, given.arguments)
-        return method(self.runtime, *args, **kwargs)
+        reply = method(self.runtime, *args, **kwargs)
+        if rule.shows_fleet and self.principal.scope == "agent":
+            self._check_fleet(getattr(reply, "fleet_id", ""))
+        return reply
 
     return call
 
@@ -80,18 +86,21 @@ class Door:
             return
         if rule.acting:
             self._check_acting(operation, _named(given[rule.acting]))
-        elif rule.fleet_of:
-            if fleet_id_of(given[rule.fleet_of]) != fleet_id_of(principal.agent_id):
-                raise Forbidden(f"{operation} is for agents of one fleet, and this token is {principal.agent_id}'s")
-        elif not rule.reads:
+        elif not rule.reads and not rule.fleet_of:
             raise Forbidden(f"{operation} is for operators, and this token is {principal.agent_id}'s")
         if rule.is_hidden:
             raise Forbidden(f"{operation} tells of other fleets, and this token is {principal.agent_id}'s")
         if rule.agent and given[rule.agent] != principal.agent_id:
             raise Forbidden(f"this token is {principal.agent_id}'s: it sees no other agent's mail")
-        own = fleet_id_of(principal.agent_id)
-        if rule.fleet and any(fleet_id != own for fleet_id in _named(given[rule.fleet], "fleet_id")):
-            raise Forbidden(f"this token is {principal.agent_id}'s: it sees no fleet but {own}")
+        if rule.fleet_of:
+            self._check_fleet(fleet_id_of(str(given[rule.fleet_of])))
+        for fleet_id in _named(given[rule.fleet], "fleet_id") if rule.fleet else ():
+            self._check_fleet(fleet_id)
+
+    def _check_fleet(self, fleet_id: object) -> None:
+        own = fleet_id_of(self.principal.agent_id)
+        if fleet_id != own:
+            raise Forbidden(f"this token is {self.principal.agent_id}'s: it sees no fleet but {own}")
 
     def _check_acting(self, operation: str, claimed: Iterable[object]) -> None:
         for one in claimed:
@@ -112,9 +121,9 @@ class Door:
     list_help = _guarded(Runtime.list_help, _READ_FLEET)
     help_requests = _guarded(Runtime.help_requests, _READ_FLEET)
     doubts = _guarded(Runtime.doubts, _READ_FLEET)
-    ratification = _guarded(Runtime.ratification, _READ)
-    receipts = _guarded(Runtime.receipts, _READ)
-    discussion = _guarded(Runtime.discussion, _READ)
+    ratification = _guarded(Runtime.ratification, Rule(reads=True, fleet_of="message_id"))
+    receipts = _guarded(Runtime.receipts, Rule(reads=True, shows_fleet=True))
+    discussion = _guarded(Runtime.discussion, Rule(reads=True, fleet_of="discussion_id"))
     definitions = _guarded(Runtime.definitions, _READ)
     resolve_fleet = _guarded(Runtime.resolve_fleet, _READ_ALL)
     artifact = _guarded(Runtime.artifact, _READ)
@@ -172,5 +181,6 @@ class Door:
 def _named(given: object, field: str = "from_agent_id") -> Sequence[object]:
     """The ids an argument names: its own, or those of the messages it is a list of."""
     if isinstance(given, Sequence) and not isinstance(given, str):
-        return [msgspec.structs.asdict(one)[field] for one in given if isinstance(one, Outgoing)]
+        outgoing = (arguments.typed(one, Outgoing, "messages") for one in given)
+        return [msgspec.structs.asdict(one)[field] for one in outgoing]
     return [given]
