@@ -62,6 +62,10 @@ class Screen:
         text = msgspec.json.format(msgspec.json.encode(answer), indent=2).decode()
         print(_C1.sub(lambda found: f"\\u{ord(found[0]):04x}", text))  # noqa: T201 - this is the room that prints
 
+    def json_line(self, answer: object) -> None:
+        """One JSON document, on a line of its own."""
+        print(msgspec.json.encode(answer).decode(), flush=True)  # noqa: T201 - this is the room that prints
+
     def say(self, text: str, style: str = "") -> None:
         """A line beside the answer."""
         self.err.print(Text(plain(text), style=style), soft_wrap=True)

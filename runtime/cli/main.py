@@ -8,17 +8,18 @@ ended by signal n.
 import logging
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
+from typer.main import get_command
 
 from fleetlog.domain.errors import Fault, FleetlogError, InvalidArgument
 from fleetlog.runtime.arguments import folder
-from fleetlog.runtime.cli import money, serving
+from fleetlog.runtime.cli import mesh, money, serving, setup
 from fleetlog.runtime.cli.console import Screen
 from fleetlog.runtime.cli.options import (
     Dir,
@@ -32,7 +33,9 @@ from fleetlog.runtime.cli.options import (
     say_changed,
 )
 from fleetlog.runtime.cli.tickets import tickets_app
-from fleetlog.runtime.cli.visits import DEFAULT_DIR, audited, changing, dir_option, reading
+from fleetlog.runtime.cli.tokens import tokens_app
+from fleetlog.runtime.cli.visits import DEFAULT_DIR, audited, changing, daemon_client, dir_option, reading
+from fleetlog.runtime.configuration import flag_defaults, load_settings
 from fleetlog.runtime.replies import FleetList, FleetStatus, InboxReply
 
 if TYPE_CHECKING:
@@ -45,7 +48,6 @@ OK, UNFINISHED, USAGE, REFUSED, FAULT, BUG = 0, 1, 2, 3, 4, 70
 app = typer.Typer(
     name="fleetlog",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -125,6 +127,10 @@ def resume(fleet: FleetOrAll = None, out: Out = None, directory: Dir = DEFAULT_D
     screen = Screen(as_json=as_json)
     if fleet is not None and fleet.startswith("agent-"):
         fleet = money.resume_agent(directory, fleet)
+    if (client := daemon_client(Path(directory).absolute())) is not None:
+        with client:
+            money.resume_in_daemon(client, fleet, screen)
+        return
     with reading(directory) as queries:
         fleet_ids = [queries.resolve_fleet(fleet)] if fleet else queries.open_fleets()
     with _logging_to(directory):
@@ -314,8 +320,11 @@ def archive(fleet: OneFleet, reason: Reason = "", directory: Dir = DEFAULT_DIR, 
     say_changed(Screen(as_json=as_json), reply, f"Archived {fleet_id}.")
 
 
+for _command in (mesh.spawn, mesh.attach, mesh.send, mesh.ask, mesh.alert, mesh.tail, setup.init, setup.doctor):
+    app.command()(_command)
 app.command()(serving.serve)
 app.add_typer(serving.mcp_app)
+app.add_typer(tokens_app)
 app.command()(money.spend)
 app.command()(money.pause)
 app.command()(money.budget)
@@ -355,7 +364,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     logging.raiseExceptions = False  # a log file that cannot be written is no reason for a traceback
     logging.getLogger("fleetlog").addHandler(logging.NullHandler())
     try:
-        app(words, prog_name="fleetlog")
+        app(words, prog_name="fleetlog", default_map=_defaults(app))
     except FleetlogError as error:
         Screen(as_json="--json" in words).error(error)
         sys.exit(_exit_code(error))
@@ -365,6 +374,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
         said = f"this is a defect of fleetlog: {type(error).__name__}: {error} (with FLEETLOG_DEBUG=1: the traceback)"
         Screen(as_json="--json" in words).error(said)
         sys.exit(BUG)
+
+
+def _defaults(group: typer.Typer) -> dict[str, Any]:
+    """What fleetlog.toml says, as the defaults of every command's parameters: the environment and flags come first."""
+    settings = flag_defaults(load_settings())
+    return _for_commands(get_command(group), settings) if settings else {}
+
+
+def _for_commands(command: Any, settings: Mapping[str, Any]) -> dict[str, Any]:
+    inner = {name: _for_commands(one, settings) for name, one in getattr(command, "commands", {}).items()}
+    own = {parameter.name: settings[parameter.name] for parameter in command.params if parameter.name in settings}
+    return {**inner, **own}
 
 
 def _exit_code(error: FleetlogError) -> int:

@@ -14,9 +14,10 @@ from fleetlog.runtime.cli.visits import DEFAULT_DIR, changing, reading
 from fleetlog.runtime.replies import Spend
 
 if TYPE_CHECKING:
+    from fleetlog.runtime.client import Client
     from fleetlog.runtime.host import Runtime
 
-__all__ = ["budget", "pause", "resume_agent", "spend"]
+__all__ = ["budget", "pause", "resume_agent", "resume_in_daemon", "spend"]
 
 Target = Annotated[
     str, typer.Argument(metavar="FLEET|AGENT", help="A fleet's id, or its beginning or end; or an agent's id.")
@@ -86,10 +87,23 @@ def resume_agent(directory: str, agent: str) -> str:
         return runtime.resume_agent(agent).fleet_id
 
 
-def _budget_of(runtime: "Runtime", target: str) -> Budget:
+def _budget_of(runtime: "Runtime | Client", target: str) -> Budget:
     if target.startswith("fleet-"):
         return runtime.fleet_status(target).fleet.budget or Budget()
     for agent in runtime.list_agents(fleet_id_of(target)).agents:
         if agent.id == target:
             return agent.budget or Budget()
     raise NotFound(f"No such agent: {target}")
+
+
+def resume_in_daemon(client: "Client", fleet: str | None, screen: Screen) -> None:
+    """Have the daemon go on with what is paused; whatever else was interrupted, it goes on with by itself."""
+    paused = client.list_fleets(status="paused", limit=1_000).fleets
+    wanted = [client.resolve_fleet(fleet)] if fleet else [found.id for found in paused]
+    going = [one for one in wanted if one in {found.id for found in paused}]
+    for fleet_id in going:
+        client.resume_fleet(fleet_id)
+    if screen.as_json:
+        screen.json({"resumed": going})
+    else:
+        screen.line(f"Resumed {', '.join(going)}." if going else "Nothing is paused; the daemon runs all the rest.")

@@ -17,13 +17,15 @@ from fleetlog.runtime.artifacts import ArtifactStore
 from fleetlog.runtime.audit import Verdict, verify
 from fleetlog.runtime.ownership import directory_path, owner_of
 from fleetlog.runtime.queries import Queries
+from fleetlog.runtime.servers.address import DaemonAddress
 from fleetlog.runtime.store import open_store
 from fleetlog.runtime.views import Reader
 
 if TYPE_CHECKING:
+    from fleetlog.runtime.client import Client
     from fleetlog.runtime.host import Runtime
 
-__all__ = ["DEFAULT_DIR", "audited", "changing", "dir_option", "reading"]
+__all__ = ["DEFAULT_DIR", "audited", "changing", "daemon_client", "dir_option", "reading"]
 
 DEFAULT_DIR = ".fleetlog"
 
@@ -47,11 +49,29 @@ def reading(directory: str) -> Iterator[Queries]:
 
 
 @contextmanager
-def changing(directory: str) -> Iterator["Runtime"]:
-    """A runtime that takes commands and starts no brain: what it changes goes on with the next `resume`.
-    Raises `DirectoryOwned` while another process runs the directory's fleets."""
-    with _without_brains(_existing(directory)) as runtime:
+def changing(directory: str, *, makes: bool = False) -> Iterator["Runtime | Client"]:
+    """The facade, for a change: the directory's daemon, if it has one; else a runtime that takes commands and starts
+    no brain: what it changes goes on with the next `resume`. With `makes`, the directory need not be there.
+    Raises `DirectoryOwned` while another process, which is no daemon, runs the directory's fleets."""
+    path = directory_path(directory) if makes else _existing(directory)
+    if path is None:
+        raise InvalidArgument("'--dir' must be a directory here: a runtime in memory ends with its process")
+    client = daemon_client(path)
+    if client is not None:
+        with client:
+            yield client
+        return
+    with _without_brains(path) as runtime:
         yield runtime
+
+
+def daemon_client(path: Path) -> "Client | None":
+    """A client of the daemon that serves the directory; None when there is none."""
+    if owner_of(path) is None or DaemonAddress.read(path) is None:
+        return None
+    from fleetlog.runtime.client import Client  # here: loading takes time
+
+    return Client.of(path, patience_s=10.0)
 
 
 def audited(directory: str) -> Verdict:
