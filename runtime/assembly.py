@@ -40,7 +40,10 @@ from fleetlog.runtime.lease_table import LeaseTable
 from fleetlog.runtime.ownership import Ownership
 from fleetlog.runtime.projector import Projector
 from fleetlog.runtime.queries import Queries
+from fleetlog.runtime.routing.queries import RoutingQueries
 from fleetlog.runtime.store import EventStore, open_store
+from fleetlog.runtime.template_actor import TemplateActor
+from fleetlog.runtime.template_queries import TemplateQueries
 from fleetlog.runtime.ticket_notices import OnTicket, TicketNotices, command_hook
 from fleetlog.runtime.timers import Timers
 from fleetlog.runtime.token_actor import TokenActor
@@ -124,6 +127,8 @@ class Assembly:
         self.queries = Queries(reader, artifacts, is_owned=True)
         self.councils = CouncilQueries(reader)
         self.discussions = DiscussionQueries(reader, self.councils)
+        self.templates = TemplateQueries(reader)
+        self.routing = RoutingQueries(reader, directory)
         journal = Journal(store)
         then(self._show_the_last, journal)
         timers = Timers(clock)
@@ -223,4 +228,6 @@ def _make_actor(engine: Engine, stream_id: str) -> PooledActor:
         return DiscussionActor(engine, stream_id)
     if stream_id.startswith("token-"):
         return TokenActor(engine, stream_id)
+    if stream_id.startswith("template-"):
+        return TemplateActor(engine, stream_id)
     raise NotFound(f"'{stream_id}' is neither a fleet's nor an agent's id")
