@@ -22,7 +22,10 @@ def agent(role: str, prompt: str = "do what is asked", *skills: str, **more: Any
 
 
 def team(runtime: Runtime, *agents: AgentSpec, **more: Any) -> SpawnReply:
-    return runtime.spawn_fleet(FleetSpec(agents=agents, **more))
+    """A fleet of mailboxes, once all of them have started: then nothing follows any more by itself."""
+    fleet = runtime.spawn_fleet(FleetSpec(agents=agents, **more))
+    wait_until(runtime, fleet.fleet_id, lambda status: all(agent.status == "running" for agent in status.agents))
+    return fleet
 
 
 def office(runtime: Runtime) -> SpawnReply:
