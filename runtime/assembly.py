@@ -4,7 +4,9 @@ Its rule: nothing of it is global, and whatever was started is stopped, also whe
 """
 
 import contextlib
+import functools
 import itertools
+import os
 import random
 import shutil
 import tempfile
@@ -41,6 +43,7 @@ from fleetlog.runtime.ownership import Ownership
 from fleetlog.runtime.projector import Projector
 from fleetlog.runtime.queries import Queries
 from fleetlog.runtime.routing.queries import RoutingQueries
+from fleetlog.runtime.routing.similarity import BertSimilarity, Similarity
 from fleetlog.runtime.store import EventStore, open_store
 from fleetlog.runtime.template_actor import TemplateActor
 from fleetlog.runtime.template_queries import TemplateQueries
@@ -62,7 +65,8 @@ class RuntimeConfig(msgspec.Struct, frozen=True):
     bounds `close`. `claude` says where the model calls of the brain `claude` go.
     `notify_command` is a program and its arguments, run for every notice about a ticket, with
     the notice as JSON on its stdin. A fleet in which everyone has waited for `stuck_after_s` (None: however long),
-    with nothing in flight, is declared stuck.
+    with nothing in flight, is declared stuck. `embeddings_model` is the folder of a sentence encoder that routing also
+    asks (else that of FLEETLOG_EMBEDDINGS_MODEL, else none).
     """
 
     workers: int = 16
@@ -74,6 +78,7 @@ class RuntimeConfig(msgspec.Struct, frozen=True):
     claude: ClaudeSettings = ClaudeSettings()
     notify_command: tuple[str, ...] = ()
     stuck_after_s: float | None = 5.0
+    embeddings_model: str = ""
 
 
 class Assembly:
@@ -128,7 +133,7 @@ class Assembly:
         self.councils = CouncilQueries(reader)
         self.discussions = DiscussionQueries(reader, self.councils)
         self.templates = TemplateQueries(reader)
-        self.routing = RoutingQueries(reader, directory)
+        self.routing = RoutingQueries(reader, directory, functools.cache(lambda: _similarity(config.embeddings_model)))
         journal = Journal(store)
         then(self._show_the_last, journal)
         timers = Timers(clock)
@@ -215,6 +220,12 @@ def _numbered(outputs: Mapping[str, Any], name: str) -> list[Any]:
     """The outputs of `name-1`, `name-2`, ...: those of an agent with `each`."""
     numbered = (f"{name}-{number}" for number in itertools.count(1))
     return [outputs[item] for item in itertools.takewhile(outputs.__contains__, numbered)]
+
+
+def _similarity(folder: str) -> Similarity | None:
+    """The model in this folder, or in that of the environment; None where none is named."""
+    folder = folder or os.environ.get("FLEETLOG_EMBEDDINGS_MODEL", "")
+    return BertSimilarity(Path(folder)) if folder else None
 
 
 def _make_actor(engine: Engine, stream_id: str) -> PooledActor:

@@ -101,7 +101,7 @@ class Routing(Changes):
         if refusal:
             return RouteReply((), refusal, position)
         asked = self._parts.routing.asked(description)
-        matches = self._parts.routing.route(asked, top_n, fleet_id)
+        matches = self._parts.routing.route(description, asked, top_n, fleet_id)
         return RouteReply(tuple(matches), "" if matches else _nothing_found(asked, fleet_id), position)
 
     def _not_running(self, fleet_id: str) -> str:
