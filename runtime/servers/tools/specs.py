@@ -117,6 +117,10 @@ def shown_fleet_spec(spec: FleetSpec) -> dict[str, Any]:
     for target, given in [(shown, spec.budget), *zip(shown["agents"], (a.budget for a in spec.agents), strict=True)]:
         if given is not None:
             target["budget"] = _shown_budget(given)
+    for agent in shown["agents"]:
+        command = agent.get("command", {})
+        for field in {"timeout_s", "idle_timeout_s"} & command.keys():
+            command[f"{field[:-2]}_ms"] = round(command.pop(field) * 1000)
     return shown
 
 
