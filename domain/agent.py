@@ -6,9 +6,9 @@ from typing import assert_never
 
 import msgspec
 
+from fleetlog.domain import capabilities, leases, people
 from fleetlog.domain import commands as c
 from fleetlog.domain import events as e
-from fleetlog.domain import leases, people
 from fleetlog.domain.agent_spending import AgentSpending
 from fleetlog.domain.agent_state import StepRecord, matches
 from fleetlog.domain.errors import NotAllowed, NotFound
@@ -119,6 +119,10 @@ class Agent(AgentSpending):
                 return leases.expire(self, command)
             case c.ReleaseLease():
                 return leases.release(self, command)
+            case c.RegisterCapability():
+                return capabilities.register(self, command)
+            case c.RecordRoutingOutcome():
+                return capabilities.record_outcome(command)
             case _:
                 assert_never(command)
 

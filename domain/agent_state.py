@@ -280,6 +280,8 @@ class AgentState:
                 | e.AgentBudgetSet()
             ):
                 self._evolve_spending(event)
+            case e.CapabilityRegistered() | e.RoutingOutcomeRecorded():
+                pass  # only a view needs it
             case _:
                 self._evolve_life(event)
 

@@ -37,6 +37,7 @@ __all__ = [
     "Severity",
     "SilencePolicy",
     "Stored",
+    "TemplateVariable",
     "TicketKind",
     "TicketStatus",
     "Usage",
@@ -214,6 +215,14 @@ class FleetSpec(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_on
     keep_open: bool = False
     help_policy: HelpPolicy | None = None
     budget: Budget | None = None
+
+
+class TemplateVariable(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """A variable of a fleet template; without a `default`, whoever spawns from it must give a value."""
+
+    name: str
+    description: str = ""
+    default: str | None = None
 
 
 class Usage(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):

@@ -1,6 +1,7 @@
 """The read models a runtime keeps up."""
 
 from fleetlog.projections.agents import Agents
+from fleetlog.projections.capabilities import Capabilities
 from fleetlog.projections.councils import Councils
 from fleetlog.projections.discussions import Discussions
 from fleetlog.projections.fleets import Fleets
@@ -11,6 +12,7 @@ from fleetlog.projections.projection import Projection
 from fleetlog.projections.receipts import Receipts
 from fleetlog.projections.results import Results
 from fleetlog.projections.spend import Spend
+from fleetlog.projections.templates import Templates
 from fleetlog.projections.timeline import Timeline
 from fleetlog.projections.tokens import Tokens
 
@@ -31,5 +33,7 @@ def all_projections() -> tuple[Projection, ...]:
         Councils(),
         Receipts(),
         Discussions(),
+        Capabilities(),
+        Templates(),
         Timeline(),
     )

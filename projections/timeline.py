@@ -6,7 +6,7 @@ import msgspec
 
 from fleetlog.domain import events as e
 from fleetlog.domain.budget import budget_text, usd
-from fleetlog.domain.values import agent_name_of, fleet_id_of
+from fleetlog.domain.values import agent_name_of, fleet_id_of, stamp_of
 from fleetlog.projections.projection import Handler, Recorded, Rows
 
 __all__ = ["Timeline"]
@@ -16,7 +16,7 @@ _SUMMARY_CHARS = 200
 
 
 class Timeline:
-    """One row an event of a fleet or an agent; `what` is the event's stored name."""
+    """One row an event of a fleet, an agent or a template; `what` is the event's stored name."""
 
     name = "timeline"
     version = 1
@@ -46,7 +46,7 @@ class Timeline:
             rows.add(
                 _INSERT,
                 position,
-                fleet_id_of(stream_id),
+                fleet_id_of(stream_id) if stamp_of(stream_id) else "",
                 agent_id,
                 at_ms,
                 what,
@@ -149,6 +149,8 @@ _SUMMARIES: Mapping[str, Callable[..., str]] = {
     "help.escalated": lambda event: f"{event.help_id} to {event.to}",
     "help.expired": lambda event: event.help_id,
     "help.cancelled": lambda event: f"{event.help_id} {event.reason}".rstrip(),
+    "capability.registered": lambda event: f"{event.role}: {', '.join(event.skills)}",
+    "routing.outcome_recorded": lambda event: f"{event.capability_key}: {'success' if event.success else 'failure'}",
     "fleet.spawned": _spawned,
     "fleet.agent_attached": lambda event: event.member.name,
     "fleet.agents_admitted": _admitted,
@@ -165,4 +167,6 @@ _SUMMARIES: Mapping[str, Callable[..., str]] = {
     "fleet.spend_released": lambda event: event.name,
     "fleet.paused": lambda event: event.reason,
     "fleet.budget_set": lambda event: budget_text(event.budget),
+    "template.saved": lambda event: f"version {event.version}: {len(event.spec.agents)} agents",
+    "template.deleted": lambda event: event.reason,
 }

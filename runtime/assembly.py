@@ -4,7 +4,9 @@ Its rule: nothing of it is global, and whatever was started is stopped, also whe
 """
 
 import contextlib
+import functools
 import itertools
+import os
 import random
 import shutil
 import tempfile
@@ -40,7 +42,11 @@ from fleetlog.runtime.lease_table import LeaseTable
 from fleetlog.runtime.ownership import Ownership
 from fleetlog.runtime.projector import Projector
 from fleetlog.runtime.queries import Queries
+from fleetlog.runtime.routing.queries import RoutingQueries
+from fleetlog.runtime.routing.similarity import BertSimilarity, Similarity
 from fleetlog.runtime.store import EventStore, open_store
+from fleetlog.runtime.template_actor import TemplateActor
+from fleetlog.runtime.template_queries import TemplateQueries
 from fleetlog.runtime.ticket_notices import OnTicket, TicketNotices, command_hook
 from fleetlog.runtime.timers import Timers
 from fleetlog.runtime.token_actor import TokenActor
@@ -59,7 +65,8 @@ class RuntimeConfig(msgspec.Struct, frozen=True):
     bounds `close`. `claude` says where the model calls of the brain `claude` go.
     `notify_command` is a program and its arguments, run for every notice about a ticket, with
     the notice as JSON on its stdin. A fleet in which everyone has waited for `stuck_after_s` (None: however long),
-    with nothing in flight, is declared stuck.
+    with nothing in flight, is declared stuck. `embeddings_model` is the folder of a sentence encoder that routing also
+    asks (else that of FLEETLOG_EMBEDDINGS_MODEL, else none).
     """
 
     workers: int = 16
@@ -71,6 +78,7 @@ class RuntimeConfig(msgspec.Struct, frozen=True):
     claude: ClaudeSettings = ClaudeSettings()
     notify_command: tuple[str, ...] = ()
     stuck_after_s: float | None = 5.0
+    embeddings_model: str = ""
 
 
 class Assembly:
@@ -124,6 +132,8 @@ class Assembly:
         self.queries = Queries(reader, artifacts, is_owned=True)
         self.councils = CouncilQueries(reader)
         self.discussions = DiscussionQueries(reader, self.councils)
+        self.templates = TemplateQueries(reader)
+        self.routing = RoutingQueries(reader, directory, functools.cache(lambda: _similarity(config.embeddings_model)))
         journal = Journal(store)
         then(self._show_the_last, journal)
         timers = Timers(clock)
@@ -212,6 +222,12 @@ def _numbered(outputs: Mapping[str, Any], name: str) -> list[Any]:
     return [outputs[item] for item in itertools.takewhile(outputs.__contains__, numbered)]
 
 
+def _similarity(folder: str) -> Similarity | None:
+    """The model in this folder, or in that of the environment; None where none is named."""
+    folder = folder or os.environ.get("FLEETLOG_EMBEDDINGS_MODEL", "")
+    return BertSimilarity(Path(folder)) if folder else None
+
+
 def _make_actor(engine: Engine, stream_id: str) -> PooledActor:
     if stream_id.startswith("agent-"):
         return AgentActor(engine, stream_id)
@@ -223,4 +239,6 @@ def _make_actor(engine: Engine, stream_id: str) -> PooledActor:
         return DiscussionActor(engine, stream_id)
     if stream_id.startswith("token-"):
         return TokenActor(engine, stream_id)
+    if stream_id.startswith("template-"):
+        return TemplateActor(engine, stream_id)
     raise NotFound(f"'{stream_id}' is neither a fleet's nor an agent's id")

@@ -14,6 +14,7 @@ from fleetlog.domain.discussion import Discussion
 from fleetlog.domain.errors import FleetlogError, LogCorrupt, StoreFault
 from fleetlog.domain.events import CallRecorded, GateClosed
 from fleetlog.domain.fleet import Fleet
+from fleetlog.domain.template import Template
 from fleetlog.runtime import codec
 from fleetlog.runtime.store import EventStore, Notification
 
@@ -80,7 +81,7 @@ def _check(stream_id: str, stream: _Stream, stored: Notification, findings: list
     stream.version = version
 
 
-def _fresh_state(stream_id: str) -> Agent | Council | Discussion | Fleet | Token | None:
+def _fresh_state(stream_id: str) -> Agent | Council | Discussion | Fleet | Token | Template | None:
     if stream_id.startswith("agent-"):
         return Agent(stream_id)
     if stream_id.startswith("fleet-"):
@@ -91,4 +92,6 @@ def _fresh_state(stream_id: str) -> Agent | Council | Discussion | Fleet | Token
         return Discussion(stream_id)
     if stream_id.startswith("token-"):
         return Token(stream_id)
+    if stream_id.startswith("template-"):
+        return Template(stream_id)
     return None

@@ -71,7 +71,12 @@ class Changes(Questions):
         self,
         operation: str,
         stream_id: str,
-        command: c.AgentCommand | c.FleetCommand | c.TokenCommand | c.CouncilCommand | c.DiscussionCommand,
+        command: c.AgentCommand
+        | c.FleetCommand
+        | c.TokenCommand
+        | c.CouncilCommand
+        | c.DiscussionCommand
+        | c.TemplateCommand,
         given: object,
         reply_type: type[R],
         seal: Callable[[Any], R],

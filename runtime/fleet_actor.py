@@ -15,7 +15,7 @@ from fleetlog.domain import events as e
 from fleetlog.domain import spec as specs
 from fleetlog.domain.errors import NotFound, StoreFault
 from fleetlog.domain.fleet import Fleet, Roster
-from fleetlog.domain.values import AgentSpec, Usage
+from fleetlog.domain.values import Usage
 from fleetlog.runtime.agent_actor import Admit, ReportSpend
 from fleetlog.runtime.agent_link import Unpark
 from fleetlog.runtime.aggregate_host import AggregateHost, first_part
@@ -107,19 +107,21 @@ class FleetActor(AggregateHost[Fleet]):
         """Add the first events of the agents that are made with this commit."""
         if isinstance(command, c.SpawnFleet):
             seats = specs.seats(specs.check_fleet(command.spec, command.max_agents), self.stream_id)
+            descriptions = command.descriptions
         elif isinstance(command, c.AttachAgent):
             checked = specs.check_agent(command.spec)
             seats = [specs.seat_for(checked, checked.name, self.stream_id)]
+            descriptions = {checked.agent: command.description}
         else:
             return
-        parts.extend(self._first_part(seat.member.agent_id, seat.spec, seat.item, origin) for seat in seats)
+        parts.extend(self._first_part(seat, descriptions.get(seat.spec.agent, ""), origin) for seat in seats)
 
-    def _first_part(self, agent_id: str, spec: AgentSpec, item: object, origin: tuple[int, str, str]) -> Part:
+    def _first_part(self, seat: specs.Seat, description: str, origin: tuple[int, str, str]) -> Part:
         fleet = self.state.spec
         assert fleet is not None
-        spec = specs.with_policy_of(fleet, spec)
-        spawned = e.AgentSpawned(self.stream_id, spec.name, spec, fleet.goal, fleet.workspace, item)
-        return first_part(agent_id, spawned, origin)
+        spec = specs.with_policy_of(fleet, seat.spec)
+        spawned = e.AgentSpawned(self.stream_id, spec.name, spec, fleet.goal, fleet.workspace, seat.item, description)
+        return first_part(seat.member.agent_id, spawned, origin)
 
     def evolved(self, state: Fleet, events: Sequence[Any]) -> None:
         """Senders see who is in the fleet, and that it has ended, as soon as it is decided."""

@@ -39,8 +39,8 @@ from fleetlog.runtime.assembly import Assembly, RuntimeConfig
 from fleetlog.runtime.batch import Batches
 from fleetlog.runtime.brains.command.mesh import MeshAccess
 from fleetlog.runtime.brains.function import Brain, check_brain_names
-from fleetlog.runtime.brains.result_schema import check_schema
 from fleetlog.runtime.calls import Begun, Call
+from fleetlog.runtime.capabilities import Routing
 from fleetlog.runtime.clock import Clock, SystemClock
 from fleetlog.runtime.councils import Councils
 from fleetlog.runtime.discussions import Discussions
@@ -56,6 +56,7 @@ from fleetlog.runtime.replies import (
 )
 from fleetlog.runtime.reply import Reply
 from fleetlog.runtime.store import EventStore
+from fleetlog.runtime.templates import Templates
 from fleetlog.runtime.ticket_notices import OnTicket
 from fleetlog.runtime.tickets import Tickets
 from fleetlog.runtime.tokens import Tokens
@@ -63,7 +64,7 @@ from fleetlog.runtime.tokens import Tokens
 __all__ = ["Runtime", "RuntimeConfig"]
 
 
-class Runtime(Tickets, Batches, Councils, Discussions, Leases, Tokens):
+class Runtime(Tickets, Batches, Councils, Discussions, Leases, Tokens, Templates, Routing):
     """One event log, its actors and its workers. Make it with `Runtime.open`."""
 
     def __init__(self, parts: Assembly, config: RuntimeConfig) -> None:
@@ -128,18 +129,14 @@ class Runtime(Tickets, Batches, Councils, Discussions, Leases, Tokens):
     def spawn_fleet(self, spec: FleetSpec, *, idempotency_key: str | None = None) -> SpawnReply:
         """Spawn a fleet and all its agents, in one commit; they start at once."""
         spec = arguments.typed(spec, FleetSpec, "spec")
-        for agent in spec.agents:
-            self._check_runnable(agent, spec.workspace)
-        command = c.SpawnFleet(spec, self.config.max_agents)
+        command = self._spawn_command(spec)
         fleet_id = f"fleet-{arguments.new_stamp()}"
         return self._change("spawn_fleet", fleet_id, command, spec, SpawnReply, _spawned, idempotency_key)
 
     def attach_agent(self, fleet_id: str, spec: AgentSpec, *, idempotency_key: str | None = None) -> SpawnReply:
         """Add an agent to a fleet that is running; it starts at once."""
         spec = arguments.typed(spec, AgentSpec, "spec")
-        workspace = self._workspace_of(fleet_id) if spec.agent else ""
-        self._check_runnable(spec, workspace)
-        command = c.AttachAgent(spec, self.config.max_agents)
+        command = self._attach_command(fleet_id, spec)
         given = (arguments.fleet_id(fleet_id), spec)
         return self._change("attach_agent", fleet_id, command, given, SpawnReply, _spawned, idempotency_key)
 
@@ -358,18 +355,6 @@ class Runtime(Tickets, Batches, Councils, Discussions, Leases, Tokens):
     def _new_message_id(self) -> str:
         """Unique: no two runtimes have the same stem, and this one counts."""
         return f"{self._message_stem}{next(self._message_numbers)}"
-
-    def _workspace_of(self, fleet_id: str) -> str:
-        self._catch_up()
-        return self._parts.queries.fleet(arguments.fleet_id(fleet_id)).workspace
-
-    def _check_runnable(self, spec: AgentSpec, workspace: str) -> None:
-        if not spec.is_external:
-            self._parts.engine.brains.find(spec.brain)
-        if spec.brain in ("claude", "command") and spec.agent:
-            self._parts.claude.definitions.check(spec.agent, workspace)
-        if spec.result_schema is not None:
-            check_schema(spec.result_schema)
 
 
 def _spawned(outcome: Any) -> SpawnReply:

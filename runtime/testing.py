@@ -9,6 +9,7 @@ from typing import Any
 from fleetlog.domain.agent import Agent
 from fleetlog.domain.errors import StoreUnavailable
 from fleetlog.domain.fleet import Fleet
+from fleetlog.domain.template import Template
 from fleetlog.runtime import codec
 from fleetlog.runtime.host import Runtime
 from fleetlog.runtime.replies import FleetStatus
@@ -68,23 +69,24 @@ class DyingStore:
             raise StoreUnavailable("the store has died")
 
 
-def folded(store: EventStore) -> dict[str, Agent | Fleet]:
-    """Every fleet and agent of a log, folded from its first event."""
-    states: dict[str, Agent | Fleet] = {}
+def folded(store: EventStore) -> dict[str, Agent | Fleet | Template]:
+    """Every fleet, agent and template of a log, folded from its first event."""
+    kinds: dict[str, type[Agent | Fleet | Template]] = {"agent": Agent, "fleet": Fleet, "template": Template}
+    states: dict[str, Agent | Fleet | Template] = {}
     with store.subscribe() as log:
         while batch := log.next_batch(5_000, 0):
             for stored in batch:
                 stream_id = str(stored.originator_id)
-                if not stream_id.startswith(("agent-", "fleet-")):
+                kind = kinds.get(stream_id.partition("-")[0])
+                if kind is None:
                     continue
                 if stream_id not in states:
-                    fresh = Agent if stream_id.startswith("agent-") else Fleet
-                    states[stream_id] = fresh(stream_id)
+                    states[stream_id] = kind(stream_id)
                 states[stream_id].evolve(codec.decode(stored.topic, stored.state).body.event)  # type: ignore[arg-type]
     return states
 
 
-def state_of(aggregate: Agent | Fleet) -> dict[str, Any]:
+def state_of(aggregate: Agent | Fleet | Template) -> dict[str, Any]:
     """An aggregate's whole state, for comparisons."""
     slots = [slot for kind in type(aggregate).__mro__ for slot in getattr(kind, "__slots__", ())]
     return {slot: getattr(aggregate, slot) for slot in slots}

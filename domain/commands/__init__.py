@@ -25,6 +25,7 @@ from fleetlog.domain.commands.agent import (
     StopAgent,
     UndoCompaction,
 )
+from fleetlog.domain.commands.capabilities import RecordRoutingOutcome, RegisterCapability
 from fleetlog.domain.commands.command import Command
 from fleetlog.domain.commands.council import CastVote, ExpireCouncil, OpenCouncil
 from fleetlog.domain.commands.discussion import ExpireDiscussion, OpenDiscussion, ReplyDiscussion, ReserveTurn
@@ -61,6 +62,7 @@ from fleetlog.domain.commands.run import (
     SuspendInDoubt,
     TakeMessage,
 )
+from fleetlog.domain.commands.templates import DeleteTemplate, SaveTemplate
 
 __all__ = [
     "AbandonWait",
@@ -82,6 +84,7 @@ __all__ = [
     "CouncilCommand",
     "DecideApproval",
     "DeclareStuck",
+    "DeleteTemplate",
     "DeliverMessage",
     "DiscussionCommand",
     "ExpireBudget",
@@ -105,7 +108,9 @@ __all__ = [
     "PauseFleet",
     "RecordAgentEnd",
     "RecordForgery",
+    "RecordRoutingOutcome",
     "RecordSend",
+    "RegisterCapability",
     "ReleaseCall",
     "ReleaseLease",
     "ReplyDiscussion",
@@ -118,6 +123,7 @@ __all__ = [
     "ResumeFleet",
     "RevokeToken",
     "RunCommand",
+    "SaveTemplate",
     "SetBudget",
     "SetFleetTimeout",
     "SettleSpend",
@@ -128,6 +134,7 @@ __all__ = [
     "SubmitResult",
     "SuspendInDoubt",
     "TakeMessage",
+    "TemplateCommand",
     "TokenCommand",
     "UndoCompaction",
 ]
@@ -172,6 +179,8 @@ AgentCommand = (
     | AttachExternal
     | ExpireLease
     | ReleaseLease
+    | RegisterCapability
+    | RecordRoutingOutcome
     | RunCommand
 )
 
@@ -195,3 +204,4 @@ FleetCommand = (
     | ReserveSpend
     | SettleSpend
 )
+TemplateCommand = SaveTemplate | DeleteTemplate

@@ -1,5 +1,7 @@
 """To a fleet."""
 
+from collections.abc import Mapping
+
 from fleetlog.domain.commands.command import Command
 from fleetlog.domain.values import AgentSpec, AgentStatus, FleetSpec, Usage, Waiting
 
@@ -21,15 +23,20 @@ __all__ = [
 
 
 class SpawnFleet(Command, frozen=True):
-    """`spec` has been checked; agents with `each` are expanded by the decision."""
+    """`spec` has been checked; agents with `each` are expanded by the decision. `descriptions` are those of the agent
+    definitions it names, as they are now."""
 
     spec: FleetSpec
     max_agents: int = 10_000
+    descriptions: Mapping[str, str] = {}
 
 
 class AttachAgent(Command, frozen=True):
+    """`description` is that of the agent definition it names, as it is now."""
+
     spec: AgentSpec
     max_agents: int = 10_000
+    description: str = ""
 
 
 class RecordAgentEnd(Command, frozen=True):

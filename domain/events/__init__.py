@@ -30,6 +30,7 @@ from fleetlog.domain.events.agent import (
     WaitAbandoned,
     WaitTimedOut,
 )
+from fleetlog.domain.events.capabilities import CapabilityRegistered, RoutingOutcomeRecorded
 from fleetlog.domain.events.council import CouncilExpired, CouncilOpened, CouncilRatified, CouncilRejected, VoteCast
 from fleetlog.domain.events.discussion import DiscussionEnded, DiscussionOpened, TurnReplied, TurnReserved
 from fleetlog.domain.events.fact import Fact, stored_name
@@ -76,6 +77,7 @@ from fleetlog.domain.events.money import (
     SpendSettled,
 )
 from fleetlog.domain.events.runtime import CallRecorded, GateClosed
+from fleetlog.domain.events.templates import TemplateDeleted, TemplateSaved
 
 __all__ = [
     "ALL_EVENTS",
@@ -103,6 +105,7 @@ __all__ = [
     "CallRecorded",
     "CallReleased",
     "CallStarted",
+    "CapabilityRegistered",
     "CompactionUndone",
     "CouncilEvent",
     "CouncilExpired",
@@ -144,6 +147,7 @@ __all__ = [
     "MessageSent",
     "ProgressReported",
     "ReceiptGiven",
+    "RoutingOutcomeRecorded",
     "SpendReleased",
     "SpendReserved",
     "SpendSettled",
@@ -153,6 +157,9 @@ __all__ = [
     "StepFailed",
     "StepNoted",
     "StepStarted",
+    "TemplateDeleted",
+    "TemplateEvent",
+    "TemplateSaved",
     "TokenEvent",
     "TokenIssued",
     "TokenRevoked",
@@ -207,6 +214,8 @@ AgentEvent = (
     | LeaseReleased
     | ReceiptGiven
     | AgentParked
+    | CapabilityRegistered
+    | RoutingOutcomeRecorded
 )
 FleetEvent = (
     FleetSpawned
@@ -231,7 +240,10 @@ FleetEvent = (
 TokenEvent = TokenIssued | TokenRevoked | ForgeryRefused
 CouncilEvent = CouncilOpened | VoteCast | CouncilRatified | CouncilRejected | CouncilExpired
 DiscussionEvent = DiscussionOpened | TurnReserved | TurnReplied | DiscussionEnded
-Event = AgentEvent | FleetEvent | GateClosed | CallRecorded | TokenEvent | CouncilEvent | DiscussionEvent
+TemplateEvent = TemplateSaved | TemplateDeleted
+Event = (
+    AgentEvent | FleetEvent | GateClosed | CallRecorded | TokenEvent | CouncilEvent | DiscussionEvent | TemplateEvent
+)
 
 ALL_EVENTS: tuple[type[Fact], ...] = (
     *AgentEvent.__args__,
@@ -241,6 +253,7 @@ ALL_EVENTS: tuple[type[Fact], ...] = (
     *TokenEvent.__args__,
     *CouncilEvent.__args__,
     *DiscussionEvent.__args__,
+    *TemplateEvent.__args__,
 )
 
 

@@ -32,12 +32,15 @@ __all__ = [
 
 
 class AgentSpawned(Fact, frozen=True, tag="agent.spawned"):
+    """`description` is what its agent definition said of it then."""
+
     fleet_id: str
     name: str
     spec: AgentSpec
     goal: str = ""
     workspace: str = ""
     item: Any = None
+    description: str = ""
 
 
 class AgentStarted(Fact, frozen=True, tag="agent.started"):

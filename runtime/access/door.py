@@ -51,6 +51,7 @@ _READ_FLEET = Rule(reads=True, fleet="fleet_id")
 _READ_AGENT = Rule(reads=True, agent="agent_id")
 _READ_ALL = Rule(reads=True, is_hidden=True)
 _ACT = Rule(acting="agent_id")
+_REGISTER = Rule(acting="agent_id", fleet="fleet_id")
 _SEND = Rule(acting="from_agent_id", fleet="fleet_id")
 
 
@@ -124,6 +125,9 @@ class Door:
     ratification = _guarded(Runtime.ratification, Rule(reads=True, fleet_of="message_id"))
     receipts = _guarded(Runtime.receipts, Rule(reads=True, shows_fleet=True))
     discussion = _guarded(Runtime.discussion, Rule(reads=True, fleet_of="discussion_id"))
+    list_fleet_templates = _guarded(Runtime.list_fleet_templates, _READ)
+    get_fleet_template = _guarded(Runtime.get_fleet_template, _READ)
+    route_work = _guarded(Runtime.route_work, _READ_FLEET)
     definitions = _guarded(Runtime.definitions, _READ)
     resolve_fleet = _guarded(Runtime.resolve_fleet, _READ_ALL)
     artifact = _guarded(Runtime.artifact, _READ)
@@ -150,10 +154,15 @@ class Door:
     attach_external = _guarded(Runtime.attach_external, _ACT)
     renew_lease = _guarded(Runtime.renew_lease, _ACT)
     release_lease = _guarded(Runtime.release_lease, _ACT)
+    register_capability = _guarded(Runtime.register_capability, _REGISTER)
 
     # --- operating -----------------------------------------------------------------------------
 
     spawn_fleet = _guarded(Runtime.spawn_fleet, _OPERATE)
+    spawn_from_template = _guarded(Runtime.spawn_from_template, _OPERATE)
+    save_fleet_template = _guarded(Runtime.save_fleet_template, _OPERATE)
+    delete_fleet_template = _guarded(Runtime.delete_fleet_template, _OPERATE)
+    record_routing_outcome = _guarded(Runtime.record_routing_outcome, _OPERATE)
     attach_agent = _guarded(Runtime.attach_agent, _OPERATE)
     set_fleet_timeout = _guarded(Runtime.set_fleet_timeout, _OPERATE)
     cancel_fleet = _guarded(Runtime.cancel_fleet, _OPERATE)

@@ -172,7 +172,9 @@ def test_a_read_model_owns_the_tables_it_names(projection: Projection, tmp_path:
     with closing(sqlite3.connect(":memory:")) as connection:
         for statement in projection.schema:
             connection.execute(statement)
-        made = connection.execute("SELECT name FROM sqlite_master WHERE type='table' AND name NOT LIKE 'sqlite_%'")
+        made = connection.execute(
+            "SELECT name FROM pragma_table_list WHERE type<>'shadow' AND name NOT LIKE 'sqlite_%'"
+        )
         assert {name for (name,) in made} == set(projection.tables)
 
 

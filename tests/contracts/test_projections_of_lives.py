@@ -106,6 +106,8 @@ AGENT_COMMANDS = st.one_of(
     plain(c.PauseAgent, reason=st.just("lunch"), kind=st.sampled_from(["operator", "budget", "provider"])),
     plain(c.ResumeAgent),
     plain(c.SetBudget, budget=BUDGETS),
+    plain(c.RegisterCapability, role=st.sampled_from(["b", "x"]), skills=st.sampled_from([(), ("audit",)])),
+    plain(c.RecordRoutingOutcome, capability_key=st.sampled_from(["audit", "Audit"]), success=st.booleans()),
     plain(c.CancelAgent, reason=st.just("enough")),
     plain(c.StopAgent, status=st.sampled_from(["cancelled", "timed_out"]), reason=st.just("over")),
 )
@@ -270,6 +272,11 @@ def check_against(world: World, path: Path) -> None:
     assert seen == {agent.id: agent.status for agent in agents}
     inbox = query(path, "SELECT agent_id, message_id, state FROM inbox")
     assert sorted(inbox) == sorted((agent.id, *item) for agent in agents for item in agent.deliveries.items())
+    found = query(path, "SELECT agent_id FROM capabilities JOIN capability_words w ON w.rowid=position")
+    assert sorted(found) == sorted((agent.id,) for agent in agents if agent.status not in AGENT_ENDED)
+    said = [event.success for _, event in world.log if isinstance(event, e.RoutingOutcomeRecorded)]
+    (counted,) = query(path, "SELECT coalesce(sum(successes), 0), coalesce(sum(failures), 0) FROM routing_outcomes")
+    assert counted == (said.count(True), said.count(False))
     ended = dict(query(path, "SELECT agent_id, status FROM results"))
     assert ended == {agent.id: agent.status for agent in agents if agent.has_ended}
     ((status, count, unfinished, archived),) = query(
@@ -351,6 +358,8 @@ def test_the_random_lives_are_rich(tmp_path: Path) -> None:
         "FleetArchived",
         "FleetCompleted",
         "FleetFailed",
+        "TemplateSaved",
+        "TemplateDeleted",
     }
 
 

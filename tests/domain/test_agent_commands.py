@@ -26,6 +26,7 @@ OVER = ("returned", "failed", "cancelled", "timed out")
 NO = "NotAllowed"
 NOTHING = ""
 INSIDE = {"inside a step": NO}
+AFTER_THE_END = {"complete": NO}
 AFTER_RESULT = {"inside a step": NO, "complete": NO}
 
 
@@ -132,6 +133,12 @@ TABLE = {
     "cancel an unknown request": Row(lambda _: c.CancelHelp("help-0"), "NotFound", "NotFound"),
     "age no tickets": Row(lambda _: c.AgeTickets(), NOTHING, NOTHING),
     "abandon a wait with a deadline": Row(lambda _: c.AbandonWait(0, "everyone waits"), NOTHING, NOTHING),
+    "register a capability": Row(
+        lambda _: c.RegisterCapability("reviewer", ("audit",)), "capability.registered", NO, AFTER_THE_END
+    ),
+    "record a routing outcome": Row(
+        lambda _: c.RecordRoutingOutcome("audit", True), "routing.outcome_recorded", "routing.outcome_recorded"
+    ),
     "answer an unknown request": Row(lambda _: c.AnswerHelp("help-0", "yes", "ann"), "NotFound", "NotFound"),
 }
 

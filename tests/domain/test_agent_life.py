@@ -291,6 +291,8 @@ _ONE_OF_EACH = (
     e.LeaseTaken("lease-1", "editor/1.0", 60.0, 5),
     e.LeaseLost("lease-1", "editor/1.0", "silent"),
     e.LeaseReleased("lease-1", "editor/1.0"),
+    e.CapabilityRegistered("reviewer", ("audit",)),
+    e.RoutingOutcomeRecorded("audit", False),
 )
 
 

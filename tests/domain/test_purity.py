@@ -14,7 +14,7 @@ from fleetlog.domain.command_spec import CommandSpec
 
 ROOT = Path(__file__).parents[2]
 MODULES = sorted([*ROOT.glob("domain/**/*.py"), *ROOT.glob("projections/**/*.py")])
-PURE = {"collections", "decimal", "functools", "graphlib", "itertools", "math", "msgspec", "re", "typing"}
+PURE = {"collections", "decimal", "difflib", "functools", "graphlib", "itertools", "math", "msgspec", "re", "typing"}
 ROOMS = {"domain": {"fleetlog.domain"}, "projections": {"fleetlog.domain", "fleetlog.projections"}}
 IMPURE_BUILTINS = {
     "__import__",
@@ -41,7 +41,7 @@ ALLOWED_CALLS = {
 # keeps its name, its place where it has one, and its default (what is left out of a log means the default of
 # the day it was written). New fields go to the end, with a default.
 STORED = {
-    "agent.spawned": ["fleet_id", "name", "spec", "goal=''", "workspace=''", "item=None"],
+    "agent.spawned": ["fleet_id", "name", "spec", "goal=''", "workspace=''", "item=None", "description=''"],
     "agent.started": ["uptime_s=None"],
     "agent.resumed": ["interruptions"],
     "agent.suspended": [
@@ -102,6 +102,8 @@ STORED = {
     "lease.released": ["lease_id", "client"],
     "message.receipt_given": ["message_id", "action", "note=''"],
     "agent.parked": [],
+    "capability.registered": ["role", "skills", "model=''", "context_window=None"],
+    "routing.outcome_recorded": ["capability_key", "success"],
     "fleet.spawned": ["spec", "members", "uptime_s"],
     "fleet.agent_attached": ["member"],
     "fleet.agents_admitted": ["names"],
@@ -154,6 +156,8 @@ STORED = {
     "discussion.turn_reserved": ["attempt_id", "agent_id", "head_message_id", "until_uptime_s"],
     "discussion.turn_replied": ["attempt_id", "message_id", "type", "payload"],
     "discussion.ended": ["status"],
+    "template.saved": ["version", "spec", "description=''", "variables=()"],
+    "template.deleted": ["reason=''"],
 }
 STORED_VALUES: dict[type[msgspec.Struct], list[str]] = {
     v.AgentSpec: [
@@ -227,6 +231,7 @@ STORED_VALUES: dict[type[msgspec.Struct], list[str]] = {
     ],
     v.Member: ["name", "agent_id", "role", "depends_on=()", "skills=()"],
     v.HelpPolicy: ["remind_after_s=None", "escalate_after_s=None", "escalate_to=''", "expire_after_s=None"],
+    v.TemplateVariable: ["name", "description=''", "default=None"],
     v.Waiting: ["name", "index", "what", "on=''"],
     v.Usage: [
         "input_tokens=0",
@@ -322,6 +327,7 @@ def test_the_unions_hold_every_event_once() -> None:
         *e.TokenEvent.__args__,
         *e.CouncilEvent.__args__,
         *e.DiscussionEvent.__args__,
+        *e.TemplateEvent.__args__,
     ) == e.ALL_EVENTS
     assert set(e.Event.__args__) == set(e.ALL_EVENTS)
 
@@ -377,4 +383,5 @@ def test_commands_and_values_are_frozen() -> None:
         *c.TokenCommand.__args__,
         *c.CouncilCommand.__args__,
         *c.DiscussionCommand.__args__,
+        *c.TemplateCommand.__args__,
     }

@@ -10,6 +10,7 @@ import pytest
 from fleetlog.domain.agent import Agent
 from fleetlog.domain.events import STORED_NAMES
 from fleetlog.domain.fleet import Fleet
+from fleetlog.domain.template import Template
 from fleetlog.domain.values import Budget, Usage, Waiting
 from fleetlog.runtime import audit, codec
 from fleetlog.runtime.store import NewEvent, RecorderStore, open_store
@@ -64,6 +65,13 @@ def test_format_1_folds_to_what_it_meant() -> None:
         "cancelled",
         "timed_out",
     ]
+
+
+def test_format_1_folds_to_its_templates() -> None:
+    with stored(LOGS[0]) as store:
+        template = folded(store)["template-golden"]
+    assert isinstance(template, Template)
+    assert (template.name, template.version, template.is_deleted) == ("golden", 2, True)
 
 
 def test_format_1_folds_to_what_it_has_cost() -> None:

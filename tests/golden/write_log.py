@@ -21,6 +21,7 @@ from fleetlog.domain.values import (
     Member,
     Message,
     Stored,
+    TemplateVariable,
     Usage,
     Waiting,
 )
@@ -47,6 +48,7 @@ BOUND = Usage(input_tokens=100, output_tokens=50, calls=1, cost_nusd=500_000_000
 SPENDER = AgentSpec(role="s", name="s", prompt="spend", brain="s", budget=BUDGET)
 SPENDER_ID = "agent-260101-120005-golden-s"
 WORKER = AgentSpec(role="w", prompt="do", brain="command", command=CommandSpec(preset="claude", args=("--verbose",)))
+ROUTED = AgentSpec(role="reviewer", name="r", prompt="review", agent="code-reviewer", skills=("review",))
 POLICY = HelpPolicy(remind_after_s=(60.0, 600.0), escalate_after_s=3600.0, escalate_to="ann", expire_after_s=86400.0)
 
 STREAMS: dict[str, list[e.Event]] = {
@@ -202,6 +204,19 @@ STREAMS: dict[str, list[e.Event]] = {
         e.LeaseTaken("lease-2", "other/2.0", 30.0, 1_700_000_001_000),
         e.LeaseReleased("lease-2", "other/2.0"),
         e.LeaseTaken("lease-3", "editor/1.1", 60.0, 1_700_000_002_000),
+    ],
+    "agent-260101-120006-golden-r": [
+        e.AgentSpawned("fleet-260101-120006-golden", "r", ROUTED, description="Reviews code."),
+        e.CapabilityRegistered("security reviewer", ("audit", "threat models"), "claude-opus", 200_000),
+        e.RoutingOutcomeRecorded("audit", True),
+        e.RoutingOutcomeRecorded("Audit", False),
+    ],
+    "template-golden": [
+        e.TemplateSaved(
+            1, FleetSpec(agents=(ROUTED,), goal="${goal}"), "a job", (TemplateVariable("goal", "why", "x"),)
+        ),
+        e.TemplateSaved(2, FleetSpec(agents=(ROUTED,))),
+        e.TemplateDeleted("not used"),
     ],
 }
 

@@ -10,6 +10,7 @@ import pytest
 
 from fleetlog.domain.agent import Agent
 from fleetlog.domain.fleet import Fleet
+from fleetlog.domain.template import Template
 from fleetlog.projections.all import all_projections
 from fleetlog.runtime.agent_actor import AgentActor
 from fleetlog.runtime.clock import ManualClock
@@ -17,6 +18,7 @@ from fleetlog.runtime.fleet_actor import FleetActor
 from fleetlog.runtime.host import Runtime, RuntimeConfig
 from fleetlog.runtime.projector import Projector
 from fleetlog.runtime.store import open_store
+from fleetlog.runtime.template_actor import TemplateActor
 from fleetlog.runtime.testing import folded, state_of
 from fleetlog.runtime.views import ViewFile
 
@@ -42,7 +44,7 @@ def open_runtime(tmp_path: Path) -> Iterator[OpenRuntime]:
         return runtime
 
     yield make
-    live: dict[str, Agent | Fleet] = {}
+    live: dict[str, Agent | Fleet | Template] = {}
     for runtime in opened:
         runtime.close()
         live = resident_states(runtime) or live
@@ -59,16 +61,20 @@ def leave_the_memory(runtime: Runtime, clock: ManualClock, but: int = 0) -> None
         runtime.list_fleets(limit=1)
 
 
-def resident_states(runtime: Runtime) -> dict[str, Agent | Fleet]:
+def resident_states(runtime: Runtime) -> dict[str, Agent | Fleet | Template]:
     """The aggregates in memory when the runtime was closed."""
-    states: dict[str, Agent | Fleet] = {}
+    states: dict[str, Agent | Fleet | Template] = {}
     for actor in runtime._parts.engine.residents.last_actors:
-        if isinstance(actor, AgentActor | FleetActor) and actor._state is not None and actor._state.exists:
+        if (
+            isinstance(actor, AgentActor | FleetActor | TemplateActor)
+            and actor._state is not None
+            and actor._state.exists
+        ):
             states[actor.stream_id] = actor._state
     return states
 
 
-def check_restart(directory: Path, live: dict[str, Agent | Fleet]) -> None:
+def check_restart(directory: Path, live: dict[str, Agent | Fleet | Template]) -> None:
     """What the log says is what the actors held and what the views show."""
     with open_store(directory / "log.db") as store:
         stored = folded(store)

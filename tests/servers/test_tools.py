@@ -182,6 +182,16 @@ async def _work_a_fleet(house: House, way: tuple[Way, Era]) -> None:
         assert (await ask("list_approvals"))["count"] == 0
         assert (await ask("list_doubts"))["count"] == 0
 
+        registered = await ask("register_capability", agent_id=reader, fleet_id=fleet_id, role="judge", skills=["wine"])
+        assert registered == {"ok": True, "agent_id": reader, "fleet_id": fleet_id, "unread": 4}
+        outcome = {"agent_id": reader, "capability_key": "wine", "success": True}
+        assert await ask("record_routing_outcome", **outcome) == {"ok": True, **outcome}
+        (match,) = (await ask("route_work", description="choose a wine", top_n=2, fleet_id=fleet_id))["matches"]
+        assert {"agent_id": reader, "role": "judge"}.items() <= match.items()
+        assert match["score"] > 1
+        assert '"wine" in its skills' in match["why"]
+        assert (await ask("route_work", description="zebra"))["note"].startswith("No match")
+
         attached = await ask("attach_agent", fleet_id=fleet_id, role="third", prompt="late")
         assert attached["role"] == "third"
         assert (await ask("cancel_agent", agent_id=attached["agent_id"]))["agent"]["status"] == "cancelled"
@@ -201,6 +211,47 @@ async def _work_a_fleet(house: House, way: tuple[Way, Era]) -> None:
         ended = f"Fleet {fleet_id} is cancelled, not running"
         assert await refusal_of(client, "send_message", {**letter, "to_agent_id": reader, "payload": "x"}) == ended
         assert await refusal_of(client, "attach_agent", {"fleet_id": fleet_id, "role": "x", "prompt": "x"}) == ended
+
+
+@pytest.mark.parametrize("way", WAYS, ids="-".join)
+def test_templates_are_worked_through_the_tools_alone(house: House, way: tuple[Way, Era]) -> None:
+    async def work() -> None:
+        async with house.client(*way) as client:
+
+            async def ask(tool: str, **arguments: Any) -> dict[str, Any]:
+                result = await client.call_tool(tool, arguments)
+                content = content_of(result)
+                assert not result.is_error, content
+                return content
+
+            agents = [{"role": "reader", "prompt": "read ${topic} as {}", "budget": {"cost_usd": "0.25", "turns": 3}}]
+            variables = [{"name": "topic", "description": "what"}]
+            rest = {"description": "reads", "variables": variables, "timeout_ms": 5_000, "fleet_name": "on ${topic}"}
+            saved = await ask("save_fleet_template", name="reading", agents=agents, **rest)
+            assert saved == {"ok": True, "name": "reading", "version": 1}
+            (listed,) = (await ask("list_fleet_templates", query="READ"))["templates"]
+            assert (listed["name"], listed["version"], listed["agent_count"]) == ("reading", 1, 1)
+            template = (await ask("get_fleet_template", name="reading", version=1))["template"]
+            assert template["variables"] == [{"name": "topic", "description": "what", "default": None}]
+            assert template["spec"] == {"agents": agents, "name": "on ${topic}", "timeout_ms": 5_000}
+            only = await ask("spawn_from_template", name="reading", variables={"topic": "bees"})
+            assert only["spec"]["agents"][0]["prompt"] == "read bees as {}"
+            assert only["spec"]["agents"][0]["budget"] == {"cost_usd": "0.25", "turns": 3}
+            assert "fleet_id" not in only
+            again = await ask("spawn_fleet", **only["spec"])
+            assert again["fleet_id"] != ""
+            call = {"name": "reading", "variables": {"topic": "ants"}, "spawn": True, "goal": "know"}
+            spawned = await ask("spawn_from_template", **call, idempotency_key="once")
+            assert await ask("spawn_from_template", **call, idempotency_key="once") == spawned
+            fleet = (await ask("fleet_status", fleet_id=spawned["fleet_id"]))["fleet"]
+            assert (fleet["name"], fleet["goal"], fleet["timeout_ms"]) == ("on ants", "know", 5_000)
+            said = await refusal_of(client, "spawn_from_template", {"name": "reading", "variables": {"topik": "x"}})
+            assert "did you mean 'topic'?" in said
+            assert (await ask("delete_fleet_template", name="reading"))["version"] == 1
+            for tool in ("get_fleet_template", "delete_fleet_template", "spawn_from_template"):
+                assert await refusal_of(client, tool, {"name": "reading"}) == 'Template "reading" not found'
+
+    run(work())
 
 
 @pytest.mark.parametrize("way", WAYS, ids="-".join)

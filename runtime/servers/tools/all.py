@@ -7,6 +7,8 @@ from fleetlog.runtime.servers.tools.house import house_tools
 from fleetlog.runtime.servers.tools.mailboxes import mailbox_tools
 from fleetlog.runtime.servers.tools.messages import message_tools
 from fleetlog.runtime.servers.tools.people import people_tools
+from fleetlog.runtime.servers.tools.routing import routing_tools
+from fleetlog.runtime.servers.tools.templates import template_tools
 from fleetlog.runtime.servers.tools.tool import Tool
 
 __all__ = ["all_tools"]
@@ -21,5 +23,7 @@ def all_tools(*, default_brain: str, stream_url: str) -> tuple[Tool, ...]:
         *council_tools(),
         *discussion_tools(),
         *mailbox_tools(),
+        *template_tools(default_brain),
+        *routing_tools(),
         *house_tools(),
     )

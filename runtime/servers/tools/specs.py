@@ -8,10 +8,18 @@ from msgspec import Meta
 
 from fleetlog.domain.command_spec import CommandSpec, OutputKind, StdinKind
 from fleetlog.domain.errors import InvalidArgument
-from fleetlog.domain.values import AgentSpec, Budget, DoubtPolicy, McpServerSpec
+from fleetlog.domain.values import AgentSpec, Budget, DoubtPolicy, FleetSpec, McpServerSpec
 from fleetlog.runtime.servers.tools.tool import Key, Text, seconds
 
-__all__ = ["AgentArguments", "AttachArguments", "BudgetArguments", "CommandArguments", "agent_spec", "budget"]
+__all__ = [
+    "AgentArguments",
+    "AttachArguments",
+    "BudgetArguments",
+    "CommandArguments",
+    "agent_spec",
+    "budget",
+    "shown_fleet_spec",
+]
 
 _NUSD = 1_000_000_000
 
@@ -99,6 +107,30 @@ def budget(tool: str, given: BudgetArguments | None) -> Budget | None:
         return None
     cost = None if given.cost_usd is None else _nano_dollars(tool, given.cost_usd)
     return Budget(tokens=given.tokens, cost_nusd=cost, turns=given.turns, wall_s=seconds(given.wall_ms))
+
+
+def shown_fleet_spec(spec: FleetSpec) -> dict[str, Any]:
+    """A spec as `spawn_fleet` takes it; what is not said is left out."""
+    shown: dict[str, Any] = msgspec.to_builtins(spec)
+    if spec.timeout_s is not None:
+        shown["timeout_ms"] = round(shown.pop("timeout_s") * 1000)
+    for target, given in [(shown, spec.budget), *zip(shown["agents"], (a.budget for a in spec.agents), strict=True)]:
+        if given is not None:
+            target["budget"] = _shown_budget(given)
+    for agent in shown["agents"]:
+        command = agent.get("command", {})
+        for field in {"timeout_s", "idle_timeout_s"} & command.keys():
+            command[f"{field[:-2]}_ms"] = round(command.pop(field) * 1000)
+    return shown
+
+
+def _shown_budget(given: Budget) -> dict[str, Any]:
+    shown: dict[str, Any] = msgspec.to_builtins(given)
+    if given.cost_nusd is not None:
+        shown["cost_usd"] = format(Decimal(shown.pop("cost_nusd")) / _NUSD, "f")
+    if given.wall_s is not None:
+        shown["wall_ms"] = round(shown.pop("wall_s") * 1000)
+    return shown
 
 
 def _nano_dollars(tool: str, dollars: float | str) -> int:
