@@ -19,7 +19,7 @@ from typer.main import get_command
 
 from fleetlog.domain.errors import Fault, FleetlogError, InvalidArgument
 from fleetlog.runtime.arguments import folder
-from fleetlog.runtime.cli import mesh, money, serving, setup
+from fleetlog.runtime.cli import mesh, money, serving, setup, work
 from fleetlog.runtime.cli.console import Screen
 from fleetlog.runtime.cli.options import (
     Dir,
@@ -325,6 +325,8 @@ for _command in (mesh.spawn, mesh.attach, mesh.send, mesh.ask, mesh.alert, mesh.
 app.command()(serving.serve)
 app.add_typer(serving.mcp_app)
 app.add_typer(tokens_app)
+app.add_typer(work.templates_app)
+app.command()(work.route)
 app.command()(money.spend)
 app.command()(money.pause)
 app.command()(money.budget)

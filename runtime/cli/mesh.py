@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from fleetlog.runtime.client import Client
     from fleetlog.runtime.host import Runtime
 
-__all__ = ["alert", "ask", "attach", "send", "spawn", "tail"]
+__all__ = ["alert", "ask", "attach", "send", "spawn", "spec_in", "tail"]
 
 Agent = Annotated[str, typer.Argument(metavar="AGENT", help="An agent's id, or its name in the fleet.")]
 OfFleet = Annotated[str | None, typer.Option("--fleet", help="The fleet, if AGENT is a name. The newest if left out.")]
@@ -47,7 +47,7 @@ def spawn(
     """Spawn a fleet from a file. It runs in the directory's daemon, or with the next resume."""
     from fleetlog.runtime.configuration import load_settings
 
-    spec = _filled(_spec_in(file), workspace, brain, model, load_settings())
+    spec = _filled(spec_in(file), workspace, brain, model, load_settings())
     with changing(directory, makes=True) as runtime:
         reply = runtime.spawn_fleet(spec, idempotency_key=key)
         runs = daemon_client(Path(directory).absolute()) is not None
@@ -62,7 +62,7 @@ def spawn(
         screen.say(f"To run it: fleetlog resume {reply.fleet_id}{dir_option(directory)}", "magenta")
 
 
-def _spec_in(file: str) -> FleetSpec:
+def spec_in(file: str) -> FleetSpec:
     """The spec in a file, with the names of the tool spawn_fleet, or those of `FleetSpec`."""
     try:
         text = sys.stdin.read() if file == "-" else Path(file).read_text()
