@@ -36,6 +36,12 @@ def test_every_client_is_told_in_its_own_shape(client: str) -> None:
     assert words == ["fleetlog", "mcp"]
 
 
+def test_the_readme_shows_what_the_command_prints() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    for client in CLIENTS:
+        assert config_for(client).text in readme, client
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("client", CLIENTS)
 def test_what_a_client_is_told_to_start_works(client: str, tmp_path: Path) -> None:
