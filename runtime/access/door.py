@@ -63,7 +63,7 @@ def _guarded(method: Callable[Concatenate[Runtime, P], T], rule: Rule) -> Callab
         if self.principal.scope != "operator":
             given = bind(self.runtime, *args, **kwargs)
             given.apply_defaults()
-            self._check(method.__name__, rule, given.arguments)
+            self._check(method.__name__.removeprefix("begin_"), rule, given.arguments)
         reply = method(self.runtime, *args, **kwargs)
         if rule.shows_fleet and self.principal.scope == "agent":
             self._check_fleet(getattr(reply, "fleet_id", ""))

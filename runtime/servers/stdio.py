@@ -53,7 +53,8 @@ class Bridge:
         self._socket: socket.socket | None = None
         self._unanswered: dict[str, bytes] = {}
         self._standing: set[str] = set()
-        self._kept: dict[str, bytes] = {}
+        self._kept: list[tuple[str, bytes]] = []
+        """(the id that is answered, or empty for a notification; the frame), in their order."""
         self._silent: set[str] = set()
         self._closed = threading.Event()
 
@@ -70,7 +71,7 @@ class Bridge:
             frame = b"%s-%d\t%s\n" % (self._stem, self._number, line.strip())
             request_id = json.dumps(message["id"]) if "id" in message and method else ""
             if method in _KEPT:
-                self._kept[request_id or str(self._number)] = frame
+                self._kept.append((request_id, frame))
             if request_id and self._socket is None and (answer := greeting(message)):
                 self._say(answer)
                 return
@@ -129,10 +130,12 @@ class Bridge:
         """The session goes on, on this connection."""
         with self._changed:
             self._socket = connection
-            for request_id, frame in self._kept.items():
-                if request_id not in self._unanswered:
+            for request_id, frame in self._kept:
+                if request_id in self._unanswered:
+                    continue
+                if request_id:
                     self._silent.add(request_id)
-                    self._send(frame)
+                self._send(frame)
             for frame in self._unanswered.values():
                 self._send(frame)
 

@@ -126,6 +126,8 @@ TABLE = {
     "resume what is not paused": Row(lambda _: c.ResumeAgent(), NOTHING, NOTHING),
     "set a budget": Row(lambda _: c.SetBudget(Budget(turns=1)), "agent.budget_set", NO),
     "expire a budget that has no wall time": Row(lambda _: c.ExpireBudget(), NOTHING, NOTHING),
+    "give a receipt of an unknown message": Row(lambda _: c.GiveReceipt("message-0", "read"), "NotFound", "NotFound"),
+    "park": Row(lambda _: c.ParkAgent(), NOTHING, NOTHING),
     "acknowledge an unknown message": Row(lambda _: c.AcknowledgeMessage("message-0"), NOTHING, NOTHING),
     "decide about an unknown request": Row(
         lambda _: c.DecideApproval("help-0", True, "", "ann"), "NotFound", "NotFound"

@@ -289,6 +289,8 @@ _ONE_OF_EACH = (
     e.HelpCancelled("help-1", "solved"),
     e.StepNoted(0, "session-1"),
     e.LeaseTaken("lease-1", "editor/1.0", 60.0, 5),
+    e.ReceiptGiven("message-1", "read"),
+    e.AgentParked(),
     e.LeaseLost("lease-1", "editor/1.0", "silent"),
     e.LeaseReleased("lease-1", "editor/1.0"),
     e.CapabilityRegistered("reviewer", ("audit",)),

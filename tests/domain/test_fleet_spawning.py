@@ -220,6 +220,6 @@ def test_an_agents_id_holds_its_fleets_stamp_and_its_name() -> None:
     assert agent_id_for(FLEET, "a") == id_of("a")
 
 
-@pytest.mark.parametrize("other", ["", "operator", "fleet", "fleet-1-2", "council-1-2-3", "message-1-2-3-4"])
+@pytest.mark.parametrize("other", ["", "operator", "fleet", "fleet-1-2", "cloud-1-2-3", "message-1-2-3-4"])
 def test_an_id_of_another_form_has_no_stamp(other: str) -> None:
     assert stamp_of(other) == ""
