@@ -66,8 +66,9 @@ def test_all_events_are_those_of_every_fleet(place: Place, http: httpx2.Client) 
     other = place.runtime.spawn_fleet(FleetSpec(agents=(AgentSpec(role="c", prompt="x"),)))
     place.settled()
     stream = Stream(http, "/v1/events")
-    found = [stream.next() for _ in place.runtime.timeline()]
-    assert [position for _, position, _ in found] == [entry.position for entry in place.runtime.timeline()]
+    entries = place.runtime.timeline()
+    found = [stream.next() for _ in entries]
+    assert [position for _, position, _ in found] == [entry.position for entry in entries]
     assert {data["fleet_id"] for _, _, data in found} == {place.fleet_id, other.fleet_id}
     stream.close()
 
