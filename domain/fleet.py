@@ -385,6 +385,8 @@ class Fleet:
                 self.status = "timed_out"
             case e.FleetArchived():
                 self.archived = True
+            case e.FleetForked():
+                pass  # told to those who look at it
             case e.SpendReserved() | e.SpendSettled() | e.SpendReleased():
                 self.purse.evolve(event)
             case e.FleetPaused():

@@ -96,6 +96,7 @@ def _admitted(event: e.AgentsAdmitted) -> str:
 
 
 _SUMMARIES: Mapping[str, Callable[..., str]] = {
+    "fleet.forked": lambda event: f"from {event.forked_from}",
     "council.opened": lambda event: f"{event.subject} ({len(event.voters)} voters, quorum {event.quorum})",
     "council.vote_cast": lambda event: (
         f"{agent_name_of(event.agent_id)} {'approves' if event.approve else 'declines'}"

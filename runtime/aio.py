@@ -82,6 +82,7 @@ class AsyncRuntime:
         return asyncio.get_running_loop().run_in_executor(self._threads, call)
 
     spawn_fleet = _awaitable(Runtime.spawn_fleet)
+    fork_fleet = _awaitable(Runtime.fork_fleet)
     attach_agent = _awaitable(Runtime.attach_agent)
     set_fleet_timeout = _awaitable(Runtime.set_fleet_timeout)
     pause_fleet = _awaitable(Runtime.pause_fleet)

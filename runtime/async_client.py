@@ -93,6 +93,7 @@ class AsyncClient:
     # --- calls ---------------------------------------------------------------------------------
 
     spawn_fleet = _remote(Runtime.spawn_fleet)
+    fork_fleet = _remote(Runtime.fork_fleet)
     attach_agent = _remote(Runtime.attach_agent)
     set_fleet_timeout = _remote(Runtime.set_fleet_timeout)
     pause_fleet = _remote(Runtime.pause_fleet)

@@ -45,6 +45,7 @@ from fleetlog.runtime.clock import Clock, SystemClock
 from fleetlog.runtime.councils import Councils
 from fleetlog.runtime.discussions import Discussions
 from fleetlog.runtime.engine import CallKey
+from fleetlog.runtime.forks import Forks
 from fleetlog.runtime.journal import Receipt
 from fleetlog.runtime.leases import Leases
 from fleetlog.runtime.ownership import directory_path
@@ -64,7 +65,7 @@ from fleetlog.runtime.tokens import Tokens
 __all__ = ["Runtime", "RuntimeConfig"]
 
 
-class Runtime(Tickets, Batches, Councils, Discussions, Leases, Tokens, Templates, Routing):
+class Runtime(Tickets, Batches, Councils, Discussions, Forks, Leases, Tokens, Templates, Routing):
     """One event log, its actors and its workers. Make it with `Runtime.open`."""
 
     def __init__(self, parts: Assembly, config: RuntimeConfig) -> None:

@@ -17,7 +17,7 @@ from fleetlog.runtime import codec
 from fleetlog.runtime.store import EventStore, Notification
 from fleetlog.runtime.views import ViewFile
 
-__all__ = ["Projector"]
+__all__ = ["Projector", "recorded_of"]
 
 logger = logging.getLogger("fleetlog.projector")
 
@@ -146,7 +146,7 @@ class Projector:
         if not batch:
             return
         end = batch[-1].id
-        recorded = [_recorded(notification) for notification in batch]
+        recorded = [recorded_of(notification) for notification in batch]
         written = []
         for projection in self._projections:
             if projection.name not in self._failed:
@@ -179,7 +179,8 @@ class Projector:
         return rows
 
 
-def _recorded(notification: Notification) -> Recorded:
+def recorded_of(notification: Notification) -> Recorded:
+    """A stored event, as projections take it."""
     body = codec.decode(notification.topic, notification.state).body
     return Recorded(
         notification.id,

@@ -16,6 +16,7 @@ from fleetlog.runtime.audit import Verdict, verify
 from fleetlog.runtime.brains.gate import GateState
 from fleetlog.runtime.definitions.catalog import Catalog
 from fleetlog.runtime.health import Health, health_of
+from fleetlog.runtime.past import queries_at
 from fleetlog.runtime.replies import (
     AgentList,
     Definitions,
@@ -38,9 +39,13 @@ class Questions:
         self._parts = parts
         self._closed = threading.Event()
 
-    def fleet_status(self, fleet_id: str) -> FleetStatus:
-        """A fleet and its agents; raises `NotFound`."""
+    def fleet_status(self, fleet_id: str, *, at_ms: int | None = None) -> FleetStatus:
+        """A fleet and its agents: now, or as they were at an epoch millisecond. Raises `NotFound`."""
         position = self._catch_up()
+        if at_ms is not None:
+            checks.integer("at_ms", at_ms, at_least=0)
+            with queries_at(self._parts.engine.store, self._parts.engine.artifacts, at_ms, fleet_id) as past:
+                return FleetStatus(past.fleet(fleet_id), tuple(past.agents(fleet_id)), past.position())
         return FleetStatus(self._parts.queries.fleet(fleet_id), self._agents(fleet_id), position)
 
     def list_fleets(
@@ -51,9 +56,16 @@ class Questions:
         limit: int = 50,
         cursor: str | None = None,
         archived: bool = False,
+        at_ms: int | None = None,
     ) -> FleetList:
-        """Fleets, newest first; `query` is looked for in id, name and goal; archived ones only if asked."""
+        """Fleets, newest first; `query` is looked for in id, name and goal; archived ones only if asked. With `at_ms`,
+        as they were at that epoch millisecond."""
         position = self._catch_up()
+        if at_ms is not None:
+            checks.integer("at_ms", at_ms, at_least=0)
+            with queries_at(self._parts.engine.store, self._parts.engine.artifacts, at_ms) as past:
+                fleets, next_cursor = past.fleets(status, query, limit, cursor, archived)
+                return FleetList(tuple(fleets), next_cursor, past.position())
         fleets, next_cursor = self._parts.queries.fleets(status, query, limit, cursor, archived)
         return FleetList(tuple(fleets), next_cursor, position)
 

@@ -20,6 +20,7 @@ __all__ = [
     "FleetList",
     "FleetReply",
     "FleetStatus",
+    "ForkReply",
     "HelpList",
     "HelpReply",
     "InboxReply",
@@ -195,6 +196,16 @@ class DiscussionReply(msgspec.Struct, frozen=True):
     message_id: str
     status: str
     attempt_id: str
+    position: int = 0
+
+
+class ForkReply(msgspec.Struct, frozen=True):
+    """A fleet was forked, with what it had recorded up to the epoch millisecond `at_ms`."""
+
+    fleet_id: str
+    agent_ids: tuple[str, ...]
+    forked_from: str
+    at_ms: int
     position: int = 0
 
 

@@ -43,6 +43,7 @@ from fleetlog.domain.events.fleet import (
     FleetClosed,
     FleetCompleted,
     FleetFailed,
+    FleetForked,
     FleetSpawned,
     FleetStuck,
     FleetTimedOut,
@@ -124,6 +125,7 @@ __all__ = [
     "FleetCompleted",
     "FleetEvent",
     "FleetFailed",
+    "FleetForked",
     "FleetPaused",
     "FleetResumed",
     "FleetSpawned",
@@ -236,6 +238,7 @@ FleetEvent = (
     | FleetPaused
     | FleetResumed
     | FleetBudgetSet
+    | FleetForked
 )
 TokenEvent = TokenIssued | TokenRevoked | ForgeryRefused
 CouncilEvent = CouncilOpened | VoteCast | CouncilRatified | CouncilRejected | CouncilExpired

@@ -12,6 +12,7 @@ __all__ = [
     "FleetClosed",
     "FleetCompleted",
     "FleetFailed",
+    "FleetForked",
     "FleetSpawned",
     "FleetStuck",
     "FleetTimedOut",
@@ -77,6 +78,13 @@ class FleetCancelled(Fact, frozen=True, tag="fleet.cancelled"):
 
 class FleetTimedOut(Fact, frozen=True, tag="fleet.timed_out"):
     timeout_s: float
+
+
+class FleetForked(Fact, frozen=True, tag="fleet.forked"):
+    """What stands before this was copied from another fleet, as it was at an epoch millisecond."""
+
+    forked_from: str
+    at_ms: int
 
 
 class FleetArchived(Fact, frozen=True, tag="fleet.archived"):

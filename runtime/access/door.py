@@ -163,6 +163,7 @@ class Door:
     save_fleet_template = _guarded(Runtime.save_fleet_template, _OPERATE)
     delete_fleet_template = _guarded(Runtime.delete_fleet_template, _OPERATE)
     record_routing_outcome = _guarded(Runtime.record_routing_outcome, _OPERATE)
+    fork_fleet = _guarded(Runtime.fork_fleet, _OPERATE)
     attach_agent = _guarded(Runtime.attach_agent, _OPERATE)
     set_fleet_timeout = _guarded(Runtime.set_fleet_timeout, _OPERATE)
     cancel_fleet = _guarded(Runtime.cancel_fleet, _OPERATE)

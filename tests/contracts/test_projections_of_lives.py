@@ -356,6 +356,7 @@ def test_the_random_lives_are_rich(tmp_path: Path) -> None:
         "WaitTimedOut",
         "WaitAbandoned",
         "FleetArchived",
+        "FleetForked",
         "FleetCompleted",
         "FleetFailed",
         "TemplateSaved",

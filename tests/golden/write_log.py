@@ -129,6 +129,10 @@ STREAMS: dict[str, list[e.Event]] = {
         e.CouncilOpened(FLEET, "operator", "ship?", 1, (A,), deadline_ms=1_767_268_900_000),
         e.CouncilExpired("not ratified by its deadline: 0 of 1"),
     ],
+    "fleet-260101-120008-golden": [
+        e.FleetSpawned(FleetSpec(agents=(AgentSpec(role="a", name="a", prompt="do"),)), (), 1.0),
+        e.FleetForked(FLEET, 1_767_268_900_000),
+    ],
     "agent-260101-120007-golden-r": [
         e.AgentSpawned("fleet-260101-120007-golden", "r", AgentSpec(role="r", name="r", prompt="read")),
         e.MessageDelivered(Message("message-r", "operator", "handoff", "read me")),

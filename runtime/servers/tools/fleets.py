@@ -18,7 +18,7 @@ from fleetlog.runtime.servers.tools.specs import (
     agent_spec,
     budget,
 )
-from fleetlog.runtime.servers.tools.tool import Changing, Hints, Reading, Text, Tool, seconds
+from fleetlog.runtime.servers.tools.tool import Changing, Hints, Moment, Reading, Text, Tool, moment_ms, seconds
 
 __all__ = ["fleet_tools"]
 
@@ -44,6 +44,15 @@ class OneFleet(Reading, frozen=True, kw_only=True):
     fleet_id: Text
 
 
+class StatusArguments(OneFleet, frozen=True, kw_only=True):
+    at: Annotated[Moment | None, Meta(description="As it was at this time.")] = None
+
+
+class ForkFleet(Changing, frozen=True, kw_only=True):
+    fleet_id: Text
+    at: Annotated[Moment | None, Meta(description="With what it had recorded by then; up to now if left out.")] = None
+
+
 class FleetChange(Changing, frozen=True, kw_only=True):
     fleet_id: Text
     reason: str = ""
@@ -64,6 +73,7 @@ class ListFleets(Reading, frozen=True, kw_only=True):
     query: Annotated[str, Meta(description="Only those with this in id, name or goal.")] = ""
     limit: Annotated[int, Meta(ge=1, le=MAX_PAGE)] = 50
     cursor: str | None = None
+    at: Annotated[Moment | None, Meta(description="As they were at this time.")] = None
 
 
 class ListAgents(Reading, frozen=True, kw_only=True):
@@ -124,8 +134,9 @@ def fleet_tools(default_brain: str) -> tuple[Tool, ...]:
     )
 
 
-def _status(door: Door, given: OneFleet) -> object:
-    found = door.fleet_status(given.fleet_id)
+def _status(door: Door, given: StatusArguments) -> object:
+    at_ms = moment_ms("fleet_status", "at", given.at)
+    found = door.fleet_status(given.fleet_id, at_ms=at_ms)
     ended = {result.agent_id: result.output for result in door.collect_results(given.fleet_id).results}
     agents = [{**_agent(agent), "output": ended.get(agent.id)} for agent in found.agents]
     return {"fleet": _fleet(found.fleet), "agents": agents, "position": found.position}
@@ -150,7 +161,13 @@ def _agent(row: AgentRow) -> dict[str, Any]:
 
 
 def _list_fleets(door: Door, given: ListFleets) -> object:
-    found = door.list_fleets(status=given.status, query=given.query, limit=given.limit, cursor=given.cursor)
+    found = door.list_fleets(
+        status=given.status,
+        query=given.query,
+        limit=given.limit,
+        cursor=given.cursor,
+        at_ms=moment_ms("list_fleets", "at", given.at),
+    )
     fleets = [_fleet(fleet) for fleet in found.fleets]
     return {"fleets": fleets, "next_cursor": found.next_cursor, "position": found.position}
 
@@ -170,7 +187,9 @@ def _timeline(door: Door, given: TimelineArguments) -> object:
 
 
 _LOOKING = (
-    Tool("fleet_status", "Show a fleet and all its agents, with what they are doing.", OneFleet, _status, _READS),
+    Tool(
+        "fleet_status", "Show a fleet and all its agents, with what they are doing.", StatusArguments, _status, _READS
+    ),
     Tool("list_fleets", "List fleets, newest first.", ListFleets, _list_fleets, _READS),
     Tool(
         "list_agents",
@@ -207,6 +226,11 @@ def _cancel_agent(door: Door, given: AgentChange) -> object:
     return {"ok": True, "agent": next(_agent(agent) for agent in agents if agent.id == given.agent_id)}
 
 
+def _fork(door: Door, given: ForkFleet) -> object:
+    at_ms = moment_ms("fork_fleet", "at", given.at)
+    return door.fork_fleet(given.fleet_id, at_ms=at_ms, idempotency_key=given.idempotency_key)
+
+
 def _set_timeout(door: Door, given: SetTimeout) -> object:
     door.set_fleet_timeout(given.fleet_id, given.timeout_ms / 1000, idempotency_key=given.idempotency_key)
     return {"ok": True, "timeout_ms": given.timeout_ms}
@@ -239,6 +263,12 @@ _CHANGING = (
         "archive_fleet",
         "Hide an ended fleet from lists; nothing is deleted.",
         lambda door, given: door.archive_fleet(given.fleet_id, given.reason, idempotency_key=given.idempotency_key),
+    ),
+    Tool(
+        "fork_fleet",
+        "Make a new fleet that begins with what another has recorded, up to a moment, and goes on from there.",
+        ForkFleet,
+        _fork,
     ),
     Tool("cancel_agent", "End one agent now; its fleet goes on.", AgentChange, _cancel_agent, _ENDS),
     Tool("set_fleet_timeout", "Change a running fleet's time-out.", SetTimeout, _set_timeout),
