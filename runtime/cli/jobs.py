@@ -4,7 +4,6 @@ A report is an agent's result that has a `report` (Markdown). It is printed, and
 directory as `reports/FLEET.md`.
 """
 
-import os
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +19,7 @@ from fleetlog.runtime.brains.provider import ClaudeSettings
 from fleetlog.runtime.cli.console import Screen, agents_table, counted, duration, report_of
 from fleetlog.runtime.cli.live import Watched, interruptible, watch
 from fleetlog.runtime.cli.visits import dir_option
+from fleetlog.runtime.configuration import load_settings
 from fleetlog.runtime.host import Runtime, RuntimeConfig
 from fleetlog.runtime.ownership import directory_path
 from fleetlog.runtime.replies import FleetStatus, Results
@@ -78,7 +78,7 @@ def require_key(otherwise: str) -> None:
 def run(directory: str, spec: FleetSpec, doing: str, screen: Screen, out: str | None) -> Ending:
     """Run a fleet to its end."""
     _check_out(out)
-    with interruptible() as interrupt, Runtime.open(directory, config=_config(), recover=False) as runtime:
+    with interruptible() as interrupt, Runtime.open(directory, config=runtime_config(), recover=False) as runtime:
         others = len(runtime.list_fleets(status="running", limit=1_000).fleets)
         before = runtime.position
         fleet_id = runtime.spawn_fleet(spec).fleet_id
@@ -93,7 +93,7 @@ def run(directory: str, spec: FleetSpec, doing: str, screen: Screen, out: str | 
 def resume(directory: str, fleet_ids: Sequence[str], screen: Screen, out: str | None) -> Ending:
     """Have these fleets go on. What cannot go on here is said, and does not keep the others."""
     _check_out(out)
-    with interruptible() as interrupt, Runtime.open(directory, config=_config(), recover=False) as runtime:
+    with interruptible() as interrupt, Runtime.open(directory, config=runtime_config(), recover=False) as runtime:
         before = runtime.position
         going = [
             fleet_id for fleet_id in fleet_ids if _recovered(runtime, fleet_id, screen, is_only=len(fleet_ids) == 1)
@@ -111,12 +111,13 @@ def resume(directory: str, fleet_ids: Sequence[str], screen: Screen, out: str | 
         return Ending(ending.is_complete and len(going) == len(fleet_ids), ending.signal)
 
 
-def _config() -> RuntimeConfig:
-    """With the command that tells people of tickets, from the environment."""
+def runtime_config() -> RuntimeConfig:
+    """What the configuration says of a runtime: how many brains run at once, and what tells people of tickets."""
+    settings = load_settings()
     try:
-        return RuntimeConfig(notify_command=tuple(shlex.split(os.environ.get("FLEETLOG_NOTIFY", ""))))
+        return RuntimeConfig(workers=settings.workers, notify_command=tuple(shlex.split(settings.notify)))
     except ValueError as error:
-        raise InvalidArgument(f"'FLEETLOG_NOTIFY' must be a command line: {error}") from error
+        raise InvalidArgument(f"'notify' must be a command line: {error}") from error
 
 
 def _recovered(runtime: Runtime, fleet_id: str, screen: Screen, *, is_only: bool) -> bool:

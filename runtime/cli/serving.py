@@ -25,6 +25,8 @@ def serve(
     directory: Dir = DEFAULT_DIR,
 ) -> None:
     """Run a directory's fleets, and let others in: HTTP, MCP at /mcp, and fleetlog mcp. Stop it with Ctrl-C."""
+    from fleetlog.runtime.cli.jobs import runtime_config
+    from fleetlog.runtime.configuration import load_settings
     from fleetlog.runtime.servers.daemon import ServerConfig
     from fleetlog.runtime.servers.serving import serve as serve_directory
 
@@ -37,8 +39,11 @@ def serve(
         needs_token=require_token,
         allowed_hosts=tuple(allow_host or ()),
         allowed_origins=tuple(allow_origin or ()),
+        default_brain=load_settings().brain,
     )
-    serve_directory(directory, config, lambda url: typer.echo(f"fleetlog serves {directory} at {url}", err=True))
+    serve_directory(
+        directory, config, lambda url: typer.echo(f"fleetlog serves {directory} at {url}", err=True), runtime_config()
+    )
 
 
 mcp_app = typer.Typer(name="mcp", invoke_without_command=True, rich_markup_mode=None)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from fleetlog.domain.errors import InvalidArgument
-from fleetlog.runtime.host import Runtime
+from fleetlog.runtime.host import Runtime, RuntimeConfig
 from fleetlog.runtime.ownership import directory_path
 from fleetlog.runtime.servers.daemon import Daemon, ServerConfig
 from fleetlog.runtime.servers.mesh_access import DaemonMesh
@@ -11,14 +11,16 @@ from fleetlog.runtime.servers.mesh_access import DaemonMesh
 __all__ = ["serve"]
 
 
-def serve(directory: str, config: ServerConfig, on_ready: Callable[[str], object]) -> None:
+def serve(
+    directory: str, config: ServerConfig, on_ready: Callable[[str], object], runtime_config: RuntimeConfig
+) -> None:
     """Serve until SIGTERM or SIGINT. `on_ready` is told the url. Raises `DirectoryOwned` when another process runs
     the directory's fleets, `InvalidArgument` when it cannot be served so."""
     path = directory_path(directory)
     if path is None:
         raise InvalidArgument("'--dir' must be a directory: nobody else finds a runtime in memory")
     mesh = DaemonMesh(path)
-    with Runtime.open(path, mesh=mesh) as runtime:
+    with Runtime.open(path, config=runtime_config, mesh=mesh) as runtime:
         daemon = Daemon(runtime, path, config)
         mesh.open(runtime, daemon.url)
         on_ready(daemon.url)
