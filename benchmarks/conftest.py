@@ -24,9 +24,10 @@ class Scale(msgspec.Struct, frozen=True):
     turns: int = 200
     claude_agents: int = 1_000
     steps: int = 3_000
+    mesh_messages: int = 100_000
 
 
-QUICK = Scale(2_000, 1, 2_000, 200, 3_000, 5_000, 50, 50, 20, 20, 400)
+QUICK = Scale(2_000, 1, 2_000, 200, 3_000, 5_000, 50, 50, 20, 20, 400, 2_000)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -62,6 +62,10 @@ def new_stamp() -> str:
 def typed(value: object, wanted: type[Typed], field: str) -> Typed:
     """The value, with every field's type checked: structs made in Python are not checked by themselves."""
     try:
-        return msgspec.convert(msgspec.to_builtins(value), wanted, strict=True)
+        checked = msgspec.convert(msgspec.to_builtins(value), wanted, strict=True)
+        msgspec.msgpack.encode(checked)
     except (msgspec.ValidationError, TypeError, RecursionError, UnicodeError) as error:
         raise InvalidArgument(f"'{field}' must be a {wanted.__name__}: {error}") from error
+    except OverflowError as error:
+        raise InvalidArgument(f"'{field}' holds a number that cannot be stored: {error}") from error
+    return checked

@@ -50,8 +50,8 @@ def quick_call(line: bytes, *, is_initialized: bool) -> QuickCall | None:
     except msgspec.MsgspecError:
         return None
     meta = call.params.meta
-    is_plain = call.method == "tools/call" and call.jsonrpc == "2.0" and "progressToken" not in meta
-    if not is_plain or call.params.arguments.get("wait_ms"):
+    is_plain = call.method == "tools/call" and call.jsonrpc == "2.0"
+    if not is_plain or call.params.arguments.get("wait_ms"):  # who waits may want to hear of its progress
         return None
     return call if _has_envelope(meta) or (is_initialized and not _ENVELOPE & meta.keys()) else None
 

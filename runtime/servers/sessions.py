@@ -119,6 +119,9 @@ class _Session:
         self._server = mcp_server(self._surface, bus, lambda _: principal, self._closing)
         self._server_info = self._server.server_info_stamp
         self._is_initialized = False
+        self._hello: t.RequestId | None = None
+        self._greeted = asyncio.Event()
+        """The handshake with this id was answered."""
         self._tasks: TaskGroup
 
     async def run(self) -> None:
@@ -147,7 +150,13 @@ class _Session:
                     continue
                 if isinstance(message, t.JSONRPCRequest) and message.method == "tools/call":
                     _give_key(message, key.decode())
+                is_hello = isinstance(message, t.JSONRPCRequest) and message.method == "initialize"
+                if is_hello:
+                    self._hello = message.id
+                    self._greeted.clear()
                 await heard.send(SessionMessage(message))
+                if is_hello:
+                    await self._greeted.wait()  # else a call behind it could overtake one that goes the long way
 
     async def _call(self, call: QuickCall, key: str) -> None:
         """A plain call of a tool. Calls reach the surface in the order of their lines."""
@@ -161,8 +170,9 @@ class _Session:
         async with said:
             async for one in said:
                 message = one.message
-                if isinstance(message, t.JSONRPCResponse) and "protocolVersion" in message.result:
-                    self._is_initialized = True
+                if isinstance(message, t.JSONRPCResponse | t.JSONRPCError) and message.id == self._hello:
+                    self._is_initialized |= isinstance(message, t.JSONRPCResponse)
+                    self._greeted.set()
                 answered = message.id if isinstance(message, t.JSONRPCResponse | t.JSONRPCError) else ""
                 text = message.model_dump_json(by_alias=True, exclude_unset=True)
                 await _write(self._writer, answered, text.encode())

@@ -159,6 +159,7 @@ def test_a_changed_event_is_found(open_runtime: OpenRuntime, tmp_path: Path) -> 
     runtime = open_runtime()
     fleet = runtime.spawn_fleet(FleetSpec(agents=(mailbox("a"),)))
     runtime.send_message("operator", "a", fleet.fleet_id, "alert", "pay 1 to bob")
+    runtime.fleet_status(fleet.fleet_id)  # the views have seen it as it was
     connection = sqlite3.connect(tmp_path / "d" / "log.db")
     try:
         rowid, state = connection.execute(
