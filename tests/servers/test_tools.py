@@ -254,6 +254,21 @@ def test_templates_are_worked_through_the_tools_alone(house: House, way: tuple[W
     run(work())
 
 
+def test_agents_may_join_those_of_a_template(house: House) -> None:
+    async def spawned() -> tuple[dict[str, Any], str]:
+        async with house.client("http") as client:
+            agents = [{"role": "saved", "prompt": "x"}]
+            await client.call_tool("save_fleet_template", {"name": "pair", "agents": agents})
+            call = {"agents": [{"role": "given", "prompt": "x"}], "template": "pair", "name": "mine"}
+            made = content_of(await client.call_tool("spawn_fleet", call))
+            return made, await refusal_of(client, "spawn_fleet", {**call, "template": "none"})
+
+    made, refused = run(spawned())
+    assert [one.rpartition("-")[2] for one in made["agent_ids"]] == ["saved", "given"]
+    assert house.runtime.fleet_status(made["fleet_id"]).fleet.name == "mine"
+    assert refused == 'Template "none" not found'
+
+
 @pytest.mark.parametrize("way", WAYS, ids="-".join)
 def test_a_call_repeated_with_its_key_is_made_once(house: House, way: tuple[Way, Era]) -> None:
     async def twice() -> tuple[CallToolResult, CallToolResult, CallToolResult]:

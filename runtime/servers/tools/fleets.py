@@ -38,6 +38,9 @@ class SpawnFleet(Changing, frozen=True, kw_only=True):
     keep_open: Annotated[bool, Meta(description="It stays when its last agent has ended.")] = False
     timeout_ms: Annotated[int, Meta(ge=1)] | None = None
     budget: BudgetArguments | None = None
+    template: Annotated[
+        str, Meta(description="A template whose agents join these; what is left out here is taken from it.")
+    ] = ""
 
 
 class OneFleet(Reading, frozen=True, kw_only=True):
@@ -107,6 +110,8 @@ def fleet_tools(default_brain: str) -> tuple[Tool, ...]:
             keep_open=given.keep_open,
             budget=budget("spawn_fleet", given.budget),
         )
+        if given.template:
+            spec = _joined(door.spawn_from_template(given.template).spec, spec)
         return door.spawn_fleet(spec, idempotency_key=given.idempotency_key)
 
     def attach(door: Door, given: AttachArguments) -> object:
@@ -132,6 +137,16 @@ def fleet_tools(default_brain: str) -> tuple[Tool, ...]:
         *_LOOKING,
         *_CHANGING,
     )
+
+
+def _joined(template: FleetSpec, given: FleetSpec) -> FleetSpec:
+    """The template's agents and those that were given; a field that was left out is the template's."""
+    left_out = msgspec.structs.asdict(FleetSpec(agents=()))
+    fields = {
+        name: value if value != left_out[name] else msgspec.structs.asdict(template)[name]
+        for name, value in msgspec.structs.asdict(given).items()
+    }
+    return FleetSpec(**{**fields, "agents": (*template.agents, *given.agents)})
 
 
 def _status(door: Door, given: StatusArguments) -> object:
