@@ -10,7 +10,7 @@ from fleetlog.domain import checks
 from fleetlog.domain import commands as c
 from fleetlog.domain import events as e
 from fleetlog.domain.errors import InvalidArgument, NotAllowed, NotFound
-from fleetlog.domain.values import Now
+from fleetlog.domain.values import OPERATOR, Now
 
 __all__ = ["SCOPES", "Token"]
 
@@ -19,6 +19,7 @@ FORGERY_EVERY_MS = 60_000
 MAX_FORGERIES = 20
 """So many different ones are recorded in a minute."""
 _DIGEST_CHARS = 64
+_TAKEN = ("agent-", "fleet-", "token-")
 
 
 class Token:
@@ -54,7 +55,7 @@ class Token:
         if self.issued is not None:
             raise NotAllowed(f"Token {self.id} exists already")
         checks.choice("scope", command.scope, SCOPES)
-        checks.text("label", command.label, max_chars=200)
+        _check_label(command.label)
         if (command.scope == "agent") != bool(command.agent_id):
             raise InvalidArgument("'agent_id' is for tokens of the scope agent, and must be given for them")
         if len(command.digest) != _DIGEST_CHARS:
@@ -86,3 +87,12 @@ class Token:
                 self._forgeries[(event.operation, event.claimed)] = event.at_ms
             case _:
                 assert_never(event)
+
+
+def _check_label(label: str) -> None:
+    """What an operator's or a reader's token does is recorded by its label: it must not read as somebody else's."""
+    checks.text("label", label, max_chars=200)
+    if label and (not label.isprintable() or label != label.strip()):
+        raise InvalidArgument(f"'label' must be printable, without spaces around it, got {checks.shown(label)}")
+    if label == OPERATOR or label.startswith(_TAKEN):
+        raise InvalidArgument(f"'label' must not read as an id or as the owner ({OPERATOR}), got {checks.shown(label)}")

@@ -82,7 +82,8 @@ class Tokens(Changes):
     def record_forgery(self, principal: Principal, operation: str, claimed: str) -> None:
         """Keep that a token's bearer has called an operation as somebody it is not. Of many, some are kept."""
         if principal.token_id:
-            command = c.RecordForgery(operation, claimed[:200])
+            storable = claimed[:200].encode(errors="replace").decode()
+            command = c.RecordForgery(operation, storable)
             self._change(
                 "record_forgery",
                 principal.token_id,

@@ -15,6 +15,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import msgspec
 
+from fleetlog.domain import checks
 from fleetlog.domain.errors import Forbidden
 from fleetlog.domain.values import fleet_id_of
 from fleetlog.runtime import arguments
@@ -107,7 +108,7 @@ class Door:
         for one in claimed:
             if one != self.principal.agent_id:
                 self.runtime.record_forgery(self.principal, operation, str(one))
-                raise Forbidden(f"{operation} as {one!s:.200}: this token is {self.principal.agent_id}'s")
+                raise Forbidden(f"{operation} as {checks.shown(str(one))}: this token is {self.principal.agent_id}'s")
 
     # --- looking -------------------------------------------------------------------------------
 

@@ -42,6 +42,13 @@ def test_a_token_is_issued_once() -> None:
         (c.IssueToken("read", "secret"), "'digest' must be a SHA-256"),
         (c.IssueToken("read", DIGEST, expires_ms=10), "'expires_at' must be an epoch millisecond to come, got 10"),
         (c.IssueToken("read", DIGEST, label="x" * 201), "'label' has 201 characters"),
+        (c.IssueToken("read", DIGEST, label="two\nlines"), "'label' must be printable, without spaces around it"),
+        (c.IssueToken("read", DIGEST, label=" "), "'label' must be printable, without spaces around it"),
+        (
+            c.IssueToken("operator", DIGEST, label="operator"),
+            "'label' must not read as an id or as the owner (operator)",
+        ),
+        (c.IssueToken("operator", DIGEST, label=AGENT), "'label' must not read as an id or as the owner (operator)"),
     ],
 )
 def test_a_token_that_makes_no_sense_is_not_issued(issue: c.IssueToken, message: str) -> None:

@@ -146,6 +146,18 @@ def test_an_agent_acts_as_itself_alone_and_forgeries_are_recorded(open_runtime: 
     assert runtime.list_tokens().tokens[0].forgeries == len(forged)
 
 
+@pytest.mark.parametrize("claimed", ["\ud800", "a\0b", "x" * 10_000, "", " ", "\u202e"])
+def test_whatever_an_agent_claims_to_be_is_refused_and_recorded(open_runtime: OpenRuntime, claimed: str) -> None:
+    runtime = open_runtime()
+    fleet = spawned(runtime)
+    door = door_of(runtime, fleet.agent_ids[0])
+    with pytest.raises(Forbidden) as refused:
+        door.ack(claimed, "message-1")
+    assert str(refused.value).encode()
+    (entry,) = [entry for entry in runtime.timeline(fleet.fleet_id) if entry.what == "token.forgery_refused"]
+    assert entry.by == fleet.agent_ids[0]
+
+
 def test_an_agent_sees_its_own_fleet_and_its_own_mail(open_runtime: OpenRuntime) -> None:
     runtime = open_runtime()
     fleet, other = spawned(runtime), spawned(runtime)
