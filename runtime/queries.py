@@ -249,6 +249,11 @@ class Queries:
         )
         return [inbox_message(row) for row in rows]
 
+    def agent_status(self, agent_id: str) -> str:
+        """How the agent is; empty when it is not known."""
+        found = self._rows("SELECT status FROM agents WHERE agent_id=?", (agent_id,))
+        return str(found[0]["status"]) if found else ""
+
     def unread(self, agent_id: str) -> int:
         """How many messages the agent has not acknowledged."""
         counted = self._rows("SELECT count(*) AS n FROM inbox WHERE agent_id=? AND state<>'acknowledged'", (agent_id,))
@@ -345,9 +350,10 @@ class Queries:
 
     # --- who may come in ---------------------------------------------------------------------
 
-    def tokens(self) -> list[TokenRow]:
-        """Every token, the oldest first."""
-        rows = self._rows("SELECT * FROM tokens ORDER BY issued_ms, token_id")
+    def tokens(self, token_id: str | None = None) -> list[TokenRow]:
+        """Every token (or this one), the oldest first."""
+        where, values = ("WHERE token_id=?", [token_id]) if token_id else ("", [])
+        rows = self._rows(f"SELECT * FROM tokens {where} ORDER BY issued_ms, token_id", values)
         return [
             TokenRow(
                 row["token_id"],

@@ -7,8 +7,8 @@ import msgspec
 from fleetlog.domain import checks
 from fleetlog.domain import commands as c
 from fleetlog.domain.access import SCOPES
-from fleetlog.domain.errors import NotFound
-from fleetlog.domain.values import fleet_id_of, stamp_of
+from fleetlog.domain.errors import NotAllowed, NotFound
+from fleetlog.domain.values import AGENT_ENDED, fleet_id_of, stamp_of
 from fleetlog.runtime import arguments, mail
 from fleetlog.runtime.access.known_tokens import KnownTokens, digest_of
 from fleetlog.runtime.access.principal import Principal, Scope
@@ -24,7 +24,7 @@ class Tokens(Changes):
 
     def __init__(self, parts: Assembly) -> None:
         super().__init__(parts)
-        self._known_tokens = KnownTokens(lambda: self.list_tokens().tokens)
+        self._known_tokens = KnownTokens(parts.queries.tokens, self._catch_up)
 
     def issue_token(
         self,
@@ -45,16 +45,16 @@ class Tokens(Changes):
         token_id = f"token-{stamp}-{secrets.token_hex(4)}"
         command = c.IssueToken(scope, digest_of(secret), agent_id, label, expires_at)
         given = (scope, agent_id, label, expires_at)
-        reply = self._change(
-            "issue_token",
-            token_id,
-            command,
-            given,
-            TokenReply,
-            lambda made: TokenReply(made, "", scope, agent_id, label, expires_at),
-            idempotency_key,
-        )
-        self._known_tokens.changed()
+        with self._known_tokens.changing(token_id):
+            reply = self._change(
+                "issue_token",
+                token_id,
+                command,
+                given,
+                TokenReply,
+                lambda made: TokenReply(made, "", scope, agent_id, label, expires_at),
+                idempotency_key,
+            )
         return msgspec.structs.replace(reply, token=secret) if reply.token_id == token_id else reply
 
     def revoke_token(self, token_id: str, reason: str = "", *, idempotency_key: str | None = None) -> TokenChange:
@@ -63,11 +63,8 @@ class Tokens(Changes):
             raise NotFound(f"No such token: {token_id}")
         command = c.RevokeToken(arguments.reason(reason))
         given = (token_id, command)
-        reply = self._change(
-            "revoke_token", token_id, command, given, TokenChange, lambda one: TokenChange(one), idempotency_key
-        )
-        self._known_tokens.changed()
-        return reply
+        with self._known_tokens.changing(token_id):
+            return self._change("revoke_token", token_id, command, given, TokenChange, TokenChange, idempotency_key)
 
     def list_tokens(self) -> TokenList:
         """Every token, the oldest first; of the secrets there are only digests."""
@@ -78,6 +75,14 @@ class Tokens(Changes):
         """Whose secret this is; raises `Unauthenticated` when it is unknown, revoked or expired."""
         self._check_open()
         return self._known_tokens.principal(secret, self._parts.engine.clock.now().wall_ms)
+
+    def check_acts(self, agent_id: str) -> None:
+        """Refuses what a cancelled, failed or timed out agent's token does, as soon as the views show the end. An agent
+        that is complete may still be asked, so it may still answer."""
+        self._check_open()
+        status = self._parts.queries.agent_status(agent_id)
+        if status in AGENT_ENDED and status != "complete":
+            raise NotAllowed(f"Agent {agent_id} is {status}: its token may only look")
 
     def record_forgery(self, principal: Principal, operation: str, claimed: str) -> None:
         """Keep that a token's bearer has called an operation as somebody it is not. Of many, some are kept."""

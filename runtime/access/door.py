@@ -2,7 +2,7 @@
 
     operator   everything
     read       what changes nothing
-    agent      its own inbox, its own fleet; what it does, it does as itself
+    agent      its own inbox, its own fleet; what it does, it does as itself, until it has failed or is cancelled
 
 An agent's token that names another agent as the one who acts is refused, and the forgery is recorded. What changes
 something is recorded by the principal's name.
@@ -44,6 +44,10 @@ class Rule(msgspec.Struct, frozen=True):
     """The reply names the fleet it is about: an agent's token must be of it to see it."""
     is_hidden: bool = False
     """Reading, but not for agents: it tells of other fleets."""
+    discussion: str = ""
+    """The parameter that names a discussion, in which an agent must take part."""
+    for_operators: str = ""
+    """A parameter that others must leave out: it names a folder of this machine."""
 
 
 _OPERATE = Rule()
@@ -81,11 +85,15 @@ class Door:
         self.runtime = runtime if principal == OWNER else runtime.acting_as(principal.name)
 
     def _check(self, operation: str, rule: Rule, given: dict[str, Any]) -> None:
+        if rule.for_operators and given[rule.for_operators] is not None:
+            raise Forbidden(f"{operation}: '{rule.for_operators}' is for operators; leave it out")
+        if self.principal.scope == "agent":
+            self._check_agent(operation, rule, given)
+        elif not rule.reads:
+            raise Forbidden(f"this token may only read: {operation} is for operators and agents")
+
+    def _check_agent(self, operation: str, rule: Rule, given: dict[str, Any]) -> None:
         principal = self.principal
-        if principal.scope == "read":
-            if not rule.reads:
-                raise Forbidden(f"this token may only read: {operation} is for operators and agents")
-            return
         if rule.acting:
             self._check_acting(operation, _named(given[rule.acting]))
         elif not rule.reads and not rule.fleet_of:
@@ -98,6 +106,15 @@ class Door:
             self._check_fleet(fleet_id_of(str(given[rule.fleet_of])))
         for fleet_id in _named(given[rule.fleet], "fleet_id") if rule.fleet else ():
             self._check_fleet(fleet_id)
+        if rule.discussion:
+            self._check_takes_part(given[rule.discussion])
+        if not rule.reads:
+            self.runtime.check_acts(principal.agent_id)
+
+    def _check_takes_part(self, discussion_id: str) -> None:
+        policy = self.runtime.discussion(discussion_id, include_receipts=False).policy
+        if self.principal.agent_id not in (policy.asker, policy.peer):
+            raise Forbidden(f"{self.principal.agent_id} does not take part in discussion {discussion_id}")
 
     def _check_fleet(self, fleet_id: object) -> None:
         own = fleet_id_of(self.principal.agent_id)
@@ -129,7 +146,7 @@ class Door:
     list_fleet_templates = _guarded(Runtime.list_fleet_templates, _READ)
     get_fleet_template = _guarded(Runtime.get_fleet_template, _READ)
     route_work = _guarded(Runtime.route_work, _READ_FLEET)
-    definitions = _guarded(Runtime.definitions, _READ)
+    definitions = _guarded(Runtime.definitions, Rule(reads=True, for_operators="workspace"))
     resolve_fleet = _guarded(Runtime.resolve_fleet, _READ_ALL)
     artifact = _guarded(Runtime.artifact, _READ)
     health = _guarded(Runtime.health, _READ)
@@ -150,7 +167,7 @@ class Door:
     open_ratification = _guarded(Runtime.open_ratification, Rule(acting="proposer", fleet="fleet_id"))
     cast_vote = _guarded(Runtime.cast_vote, _ACT)
     ask_peer = _guarded(Runtime.ask_peer, _SEND)
-    wake_agent = _guarded(Runtime.wake_agent, Rule(fleet_of="agent_id"))
+    wake_agent = _guarded(Runtime.wake_agent, Rule(fleet_of="agent_id", discussion="discussion_id"))
     reply_discussion = _guarded(Runtime.reply_discussion, _ACT)
     attach_external = _guarded(Runtime.attach_external, _ACT)
     renew_lease = _guarded(Runtime.renew_lease, _ACT)

@@ -6,18 +6,30 @@ from typing import Any
 
 import pytest
 
-from fleetlog.domain.errors import Forbidden, InvalidArgument, NotFound, Unauthenticated
+from fleetlog.domain.errors import Forbidden, GivenUp, InvalidArgument, NotAllowed, NotFound, Unauthenticated
 from fleetlog.domain.values import AgentSpec, FleetSpec
 from fleetlog.runtime.access.door import Door
+from fleetlog.runtime.access.known_tokens import MANY
 from fleetlog.runtime.access.principal import OWNER, Principal
 from fleetlog.runtime.batch import Outgoing
+from fleetlog.runtime.brains.context import Context
 from fleetlog.runtime.clock import ManualClock
 from fleetlog.runtime.host import Runtime
 from fleetlog.runtime.replies import SpawnReply
+from fleetlog.runtime.testing import wait_until
 from tests.runtime.conftest import OpenRuntime
 
 MAILBOXES = FleetSpec(agents=tuple(AgentSpec(role=role, prompt="wait") for role in ("ann", "bob")), keep_open=True)
-NOT_FOR_CALLERS = {"open", "close", "acting_as", "authenticate", "record_forgery", "listening", "position"}
+NOT_FOR_CALLERS = {
+    "open",
+    "close",
+    "acting_as",
+    "authenticate",
+    "check_acts",
+    "record_forgery",
+    "listening",
+    "position",
+}
 NOT_FOR_CALLERS |= {"send_message_nowait"}  # for the host program alone
 
 
@@ -28,6 +40,13 @@ def spawned(runtime: Runtime) -> SpawnReply:
 def door_of(runtime: Runtime, agent_id: str) -> Door:
     token = runtime.issue_token("agent", agent_id=agent_id)
     return Door(runtime, runtime.authenticate(token.token))
+
+
+def acts_of(runtime: Runtime, agent_id: str) -> list[str]:
+    """What was recorded as done by an agent, but for its own life, which is recorded as its doing too."""
+    life = ("agent.", "fleet.")
+    entries = runtime.timeline(limit=10_000)
+    return [entry.what for entry in entries if entry.by == agent_id and not entry.what.startswith(life)]
 
 
 def test_a_token_says_who_its_bearer_is(open_runtime: OpenRuntime) -> None:
@@ -180,6 +199,84 @@ def test_an_agent_sees_its_own_fleet_and_its_own_mail(open_runtime: OpenRuntime)
     ):
         with pytest.raises(Forbidden, match=f"{ann}'s"):
             refused()
+
+
+@pytest.mark.parametrize("how", ["cancelled", "failed"])
+def test_an_agent_that_has_ended_looks_and_does_nothing(open_runtime: OpenRuntime, how: str) -> None:
+    def fails(context: Context) -> None:
+        raise GivenUp("no way")
+
+    runtime = open_runtime(brains={"fails": fails})
+    fleet = spawned(runtime)
+    ann, bob = fleet.agent_ids
+    if how == "failed":
+        (ann,) = runtime.attach_agent(fleet.fleet_id, AgentSpec(role="eve", prompt="try", brain="fails")).agent_ids
+        wait_until(runtime, fleet.fleet_id, lambda status: status.agents[-1].status == "failed")
+    door = door_of(runtime, ann)
+    if how == "cancelled":
+        door.send_message(ann, bob, fleet.fleet_id, "question", "before")
+        runtime.cancel_agent(ann)
+    statuses = {agent.id: agent.status for agent in door.fleet_status(fleet.fleet_id).agents}
+    assert statuses[ann] == how
+    before = acts_of(runtime, ann)
+    for refused in (
+        lambda: door.send_message(ann, bob, fleet.fleet_id, "question", "x"),
+        lambda: door.send_messages([Outgoing(ann, bob, fleet.fleet_id, "alert", "x")]),
+        lambda: door.alert(fleet.fleet_id, "high", "x", from_agent_id=ann),
+        lambda: door.open_ratification(ann, fleet.fleet_id, "more pay", 1),
+        lambda: door.register_capability(ann, fleet.fleet_id, "x", ["y"]),
+    ):
+        with pytest.raises(NotAllowed, match=f"Agent {ann} is {how}: its token may only look"):
+            refused()
+    assert acts_of(runtime, ann) == before == (["message.delivered"] if how == "cancelled" else [])
+
+
+def test_a_complete_agent_may_still_answer(open_runtime: OpenRuntime) -> None:
+    runtime = open_runtime()
+    fleet = spawned(runtime)
+    ann, bob = fleet.agent_ids
+    door = door_of(runtime, ann)
+    door.submit_result(ann, "done")
+    assert door.fleet_status(fleet.fleet_id).agents[0].status == "complete"
+    assert door.send_message(ann, bob, fleet.fleet_id, "result", "as I said").recipients == (bob,)
+
+
+def test_only_who_takes_part_in_a_discussion_has_its_turns_reserved(open_runtime: OpenRuntime) -> None:
+    runtime = open_runtime()
+    three = tuple(AgentSpec(role=role, prompt="talk") for role in ("ann", "bob", "cid"))
+    fleet = runtime.spawn_fleet(FleetSpec(agents=three, keep_open=True))
+    ann, bob, cid = fleet.agent_ids
+    asked = door_of(runtime, ann).ask_peer(
+        ann, bob, fleet.fleet_id, "1", max_turns=2, timeout_s=60, turn_timeout_s=60, wake_peer=False
+    )
+    with pytest.raises(Forbidden, match=f"{cid} does not take part in discussion {asked.discussion_id}"):
+        door_of(runtime, cid).wake_agent(bob, asked.discussion_id, asked.message_id)
+    assert door_of(runtime, ann).wake_agent(bob, asked.discussion_id, asked.message_id).status == "active"
+
+
+def test_folders_of_this_machine_are_for_operators_to_name(open_runtime: OpenRuntime, tmp_path: Path) -> None:
+    runtime = open_runtime()
+    reader = Door(runtime, runtime.authenticate(runtime.issue_token("read").token))
+    for door in (reader, door_of(runtime, spawned(runtime).agent_ids[0])):
+        assert door.definitions().count > 0
+        for folder in (tmp_path, tmp_path / "missing"):
+            with pytest.raises(Forbidden, match="'workspace' is for operators; leave it out"):
+                door.definitions(workspace=str(folder))
+    assert Door(runtime, OWNER).definitions(workspace=str(tmp_path)).count > 0
+
+
+@pytest.mark.parametrize("count", [1, 3 * MANY])
+def test_tokens_count_and_end_at_once_however_many_change(open_runtime: OpenRuntime, count: int) -> None:
+    runtime = open_runtime()
+    first = runtime.issue_token("operator")
+    runtime.authenticate(first.token)
+    issued = [runtime.issue_token("read") for _ in range(count)]
+    assert {runtime.authenticate(one.token).token_id for one in issued} == {one.token_id for one in issued}
+    for one in issued:
+        runtime.revoke_token(one.token_id)
+        with pytest.raises(Unauthenticated, match="was revoked"):
+            runtime.authenticate(one.token)
+    assert runtime.authenticate(first.token).token_id == first.token_id
 
 
 def test_a_reader_changes_nothing(open_runtime: OpenRuntime) -> None:
