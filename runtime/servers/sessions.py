@@ -4,6 +4,7 @@ Frames are described in stdio.py. A session's calls that change something are ma
 """
 
 import asyncio
+import functools
 import logging
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
@@ -84,36 +85,43 @@ class Sessions:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         hello = await asyncio.wait_for(reader.readline(), HELLO_TIMEOUT_S)
         try:
-            principal = self._principal_of(msgspec.json.decode(hello, type=Hello).token)
+            token = msgspec.json.decode(hello, type=Hello).token
+            principal = self._principal_of(token)
         except (msgspec.MsgspecError, FleetlogError) as error:
             principal, refusal = None, str(error)
         if principal is None:
             await _refuse_all(reader, writer, refusal)
             return
-        await _Session(self._surface, self._bus, principal, reader, writer).run()
+        still = functools.partial(self._principal_of, token)
+        await _Session(self._surface, self._bus, principal, still, reader, writer).run()
 
 
 async def _refuse_all(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, reason: str) -> None:
     """Tell a client with a wrong token so at its every request."""
     async for frame in reader:
-        with suppress(msgspec.MsgspecError):
-            request = msgspec.json.decode(frame.partition(b"\t")[2])
-            if isinstance(request, dict) and "id" in request:
-                await _write(writer, request["id"], _error(request["id"], INVALID_REQUEST, reason))
+        await _refuse(writer, frame, reason)
+
+
+async def _refuse(writer: asyncio.StreamWriter, frame: bytes, reason: str) -> None:
+    with suppress(msgspec.MsgspecError):
+        request = msgspec.json.decode(frame.partition(b"\t")[2])
+        if isinstance(request, dict) and "id" in request:
+            await _write(writer, request["id"], _error(request["id"], INVALID_REQUEST, reason))
 
 
 class _Session:
-    """One client's connection."""
+    """One client's connection. It can outlive its token: `still` raises `Unauthenticated` from then on."""
 
     def __init__(
         self,
         surface: Surface,
         bus: SubscriptionBus,
         principal: Principal,
+        still: Callable[[], Principal],
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
     ) -> None:
-        self._reader, self._writer = reader, writer
+        self._reader, self._writer, self._still = reader, writer, still
         self._closing = ExitStack()
         self._principal, self._surface = principal, surface.lane()
         self._server = mcp_server(self._surface, bus, lambda _: principal, self._closing)
@@ -139,6 +147,10 @@ class _Session:
     async def _read(self, heard: MemoryObjectSendStream[SessionMessage | Exception]) -> None:
         async with heard:
             async for frame in self._reader:
+                if (refusal := self._refusal()) is not None:
+                    self._closing.close()
+                    await _refuse(self._writer, frame, refusal)
+                    continue
                 key, _, line = frame.partition(b"\t")
                 if call := quick_call(line, is_initialized=self._is_initialized):
                     self._tasks.start_soon(self._call, call, key.decode())
@@ -157,6 +169,14 @@ class _Session:
                 await heard.send(SessionMessage(message))
                 if is_hello:
                     await self._greeted.wait()  # else a call behind it could overtake one that goes the long way
+
+    def _refusal(self) -> str | None:
+        """Why the client's token counts no more; None while it does."""
+        try:
+            self._still()
+        except FleetlogError as error:
+            return str(error)
+        return None
 
     async def _call(self, call: QuickCall, key: str) -> None:
         """A plain call of a tool. Calls reach the surface in the order of their lines."""
