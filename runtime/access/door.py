@@ -77,6 +77,23 @@ def _guarded(method: Callable[Concatenate[Runtime, P], T], rule: Rule) -> Callab
     return call
 
 
+def _begun(
+    method: Callable[Concatenate[Runtime, P], T | None], rule: Rule
+) -> Callable[Concatenate["Door", P], T | None]:
+    """For event loops: a forgery, whose record is waited for, is not begun; the call that may wait refuses it."""
+    guarded, bind = _guarded(method, rule), inspect.signature(method).bind
+
+    @functools.wraps(method)
+    def call(self: "Door", /, *args: P.args, **kwargs: P.kwargs) -> T | None:
+        if self.principal.scope == "agent":
+            given = bind(self.runtime, *args, **kwargs).arguments
+            if given[rule.acting] != self.principal.agent_id:
+                return None
+        return guarded(self, *args, **kwargs)
+
+    return call
+
+
 class Door:
     """A runtime's facade for one principal. Any thread."""
 
@@ -157,7 +174,7 @@ class Door:
     # --- acting, as an agent or for one ----------------------------------------------------------
 
     send_message = _guarded(Runtime.send_message, _SEND)
-    begin_send_message = _guarded(Runtime.begin_send_message, _SEND)
+    begin_send_message = _begun(Runtime.begin_send_message, _SEND)
     send_messages = _guarded(Runtime.send_messages, Rule(acting="messages", fleet="messages"))
     alert = _guarded(Runtime.alert, _SEND)
     ack = _guarded(Runtime.ack, _ACT)

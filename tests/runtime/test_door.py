@@ -12,6 +12,7 @@ from fleetlog.runtime.access.door import Door
 from fleetlog.runtime.access.principal import OWNER
 from fleetlog.runtime.batch import Outgoing
 from fleetlog.runtime.host import Runtime
+from fleetlog.runtime.rows import TimelineEntry
 from tests.runtime.conftest import OpenRuntime
 
 MAILBOXES = FleetSpec(agents=tuple(AgentSpec(role=role, prompt="wait") for role in ("ann", "bob")), keep_open=True)
@@ -106,6 +107,10 @@ def refusal(door: Door, name: str, given: dict[str, Any]) -> str:
     return ""
 
 
+def forgeries(house: House) -> list[TimelineEntry]:
+    return [entry for entry in house.runtime.timeline(limit=1_000) if entry.what == "token.forgery_refused"]
+
+
 def called(name: str) -> str:
     """A method as refusals name it: without waiting or with, it is the same."""
     return name.removeprefix("begin_")
@@ -185,12 +190,26 @@ def test_every_act_as_another_is_refused_and_recorded(house: House) -> None:
     door = house.door("agent")
     others = (house.bob, house.other.agent_ids[0])
     for other in others:
-        for name in sorted(ACTS | ACTS_IN_FLEET):
+        for name in sorted((ACTS | ACTS_IN_FLEET) - {"begin_send_message"}):
             refused = refusal(door, name, house.given(name, other, house.own.fleet_id))
-            assert refused == f'{called(name)} as "{other}": this token is {house.ann}\'s'
-    entries = [entry for entry in house.runtime.timeline(limit=1_000) if entry.what == "token.forgery_refused"]
-    tried = dict.fromkeys(f"{called(name)} as {one}" for one in others for name in sorted(ACTS | ACTS_IN_FLEET))
-    assert [entry.summary for entry in entries] == list(tried)[:MAX_FORGERIES]
+            assert refused == f'{name} as "{other}": this token is {house.ann}\'s'
+    entries = forgeries(house)
+    names = sorted((ACTS | ACTS_IN_FLEET) - {"begin_send_message"})
+    tried = [f"{name} as {other}" for other in others for name in names]
+    assert [entry.summary for entry in entries] == tried[:MAX_FORGERIES]
     assert len(tried) > MAX_FORGERIES
     assert {entry.by for entry in entries} == {house.ann}
     assert house.runtime.inbox(house.bob).messages == ()
+
+
+def test_a_forgery_is_not_begun_without_waiting_but_refused_by_the_call_that_may_wait(house: House) -> None:
+    door = house.door("agent")
+    begun = door.begin_send_message(house.ann, house.bob, house.own.fleet_id, "question", "mine")
+    assert begun is not None
+    assert begun.reply().recipients == (house.bob,)
+    forged = (house.bob, house.ann, house.own.fleet_id, "question", "x")
+    before = house.runtime.position
+    assert door.begin_send_message(*forged) is None  # type: ignore[arg-type]
+    assert house.runtime.position == before
+    assert refusal(door, "send_message", house.given("send_message", house.bob, house.own.fleet_id))
+    assert [entry.summary for entry in forgeries(house)] == [f"send_message as {house.bob}"]
