@@ -45,7 +45,15 @@ OPERATES = {
     "cancel_help",
     "close_fleet",
 }
-OPERATES |= {"decide_approval", "delete_fleet_template", "issue_token", "list_tokens", "pause_agent", "pause_fleet"}
+OPERATES |= {
+    "decide_approval",
+    "delete_fleet_template",
+    "fork_fleet",
+    "issue_token",
+    "list_tokens",
+    "pause_agent",
+    "pause_fleet",
+}
 OPERATES |= {"record_routing_outcome", "recover", "resolve_doubt", "resume_agent", "resume_fleet", "revoke_token"}
 OPERATES |= {"save_fleet_template", "set_budget", "set_fleet_timeout", "spawn_fleet", "spawn_from_template"}
 OPERATES |= {"store_artifact", "sweep_ratifications", "undo_compaction"}
