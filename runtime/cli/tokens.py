@@ -16,6 +16,7 @@ tokens_app = typer.Typer(
     name="token", help="Tokens: who may come in, and as whom.", no_args_is_help=True, rich_markup_mode=None
 )
 _HOURS_MS = 3_600_000
+_MAX_HOURS = 1_000_000
 
 
 @tokens_app.command()
@@ -33,6 +34,8 @@ def issue(
         raise InvalidArgument(f"'SCOPE' must be exactly one of operator | read | agent, got {scope!r}")
     expires = None
     if hours is not None:
+        if not 0 < hours <= _MAX_HOURS:  # also when it is not a number
+            raise InvalidArgument(f"'--hours' must be above 0 and at most {_MAX_HOURS}, got {hours}")
         expires = round(datetime.now(UTC).timestamp() * 1000 + hours * _HOURS_MS)
     if agent:
         with reading(directory) as queries:

@@ -105,6 +105,9 @@ def test_what_cannot_be_spawned_is_said(shell: Shell) -> None:
     assert "'FILE' none.toml cannot be read" in shell.run("spawn", "none.toml", code=2)
     assert "is no fleet's spec: Object missing required field `agents`" in shell.run("spawn", "-", code=2, given="{}")
     assert "'SCOPE' must be exactly one of" in shell.run("token", "issue", "god", code=2)
+    for hours in ("inf", "nan", "0", "-1", "1e300"):
+        said = shell.run("token", "issue", "read", "--hours", hours, code=2)
+        assert "'--hours' must be above 0 and at most 1000000" in said
     assert "'--set' must be NAME=VALUE" in shell.run("templates", "spawn", "x", "--set", "y", code=2)
 
 
