@@ -72,6 +72,10 @@ class ManualClock:
             with condition:
                 condition.notify_all()
 
+    def set_wall(self, wall_ms: int) -> None:
+        """Somebody sets the wall clock; no uptime passes."""
+        self._wall_ms = wall_ms
+
     def wait(self, condition: threading.Condition, uptime_s: float | None) -> None:
         """See `Clock`."""
         with self._lock:

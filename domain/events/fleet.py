@@ -81,10 +81,12 @@ class FleetTimedOut(Fact, frozen=True, tag="fleet.timed_out"):
 
 
 class FleetForked(Fact, frozen=True, tag="fleet.forked"):
-    """What stands before this was copied from another fleet, as it was at an epoch millisecond."""
+    """What stands before this was copied from another fleet, as it was at an epoch millisecond. `uptime_s` is the
+    uptime at the fork, from which the copied deadlines count on."""
 
     forked_from: str
     at_ms: int
+    uptime_s: float | None = None
 
 
 class FleetArchived(Fact, frozen=True, tag="fleet.archived"):

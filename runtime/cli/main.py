@@ -320,7 +320,17 @@ def archive(fleet: OneFleet, reason: Reason = "", directory: Dir = DEFAULT_DIR, 
     say_changed(Screen(as_json=as_json), reply, f"Archived {fleet_id}.")
 
 
-for _command in (mesh.spawn, mesh.attach, mesh.send, mesh.ask, mesh.alert, mesh.tail, setup.init, setup.doctor):
+for _command in (
+    mesh.spawn,
+    mesh.attach,
+    mesh.fork,
+    mesh.send,
+    mesh.ask,
+    mesh.alert,
+    mesh.tail,
+    setup.init,
+    setup.doctor,
+):
     app.command()(_command)
 app.command()(serving.serve)
 app.add_typer(serving.mcp_app)

@@ -1,4 +1,4 @@
-"""The commands that work with fleets from outside: spawn, attach, send, ask, alert, tail."""
+"""The commands that work with fleets from outside: spawn, attach, fork, send, ask, alert, tail."""
 
 import json
 import sys
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from fleetlog.runtime.client import Client
     from fleetlog.runtime.host import Runtime
 
-__all__ = ["alert", "ask", "attach", "send", "spawn", "spec_in", "tail"]
+__all__ = ["alert", "ask", "attach", "fork", "send", "spawn", "spec_in", "tail"]
 
 Agent = Annotated[str, typer.Argument(metavar="AGENT", help="An agent's id, or its name in the fleet.")]
 OfFleet = Annotated[str | None, typer.Option("--fleet", help="The fleet, if AGENT is a name. The newest if left out.")]
@@ -118,6 +118,29 @@ def attach(
         reply = runtime.attach_agent(runtime.resolve_fleet(fleet), spec, idempotency_key=key)
     screen = Screen(as_json=as_json)
     screen.json(reply) if as_json else screen.line(reply.agent_ids[0])
+
+
+def fork(
+    fleet: OneFleet,
+    at: Annotated[
+        str,
+        typer.Option("--at", metavar="TIME", help="As it was then: epoch milliseconds, or ISO 8601 with an offset."),
+    ] = "",
+    name: Annotated[
+        str, typer.Option("--name", metavar="NAME", help="What it is called; as FLEET is if left out.")
+    ] = "",
+    key: Key = None,
+    directory: Dir = DEFAULT_DIR,
+    as_json: Json = False,
+) -> None:
+    """Make a new fleet that begins with what another has recorded, and goes on from there."""
+    from fleetlog.runtime.servers.tools.tool import moment_ms  # here: loading takes time
+
+    at_ms = moment_ms("fork", "--at", int(at) if at.isdecimal() else at) if at else None
+    with changing(directory) as runtime:
+        reply = runtime.fork_fleet(runtime.resolve_fleet(fleet), at_ms=at_ms, name=name, idempotency_key=key)
+    screen = Screen(as_json=as_json)
+    screen.json(reply) if as_json else screen.line(reply.fleet_id)
 
 
 def send(

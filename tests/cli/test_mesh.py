@@ -147,3 +147,14 @@ def test_the_doctor_finds_what_is_wrong(shell: Shell) -> None:
     log.write_bytes(log.read_bytes()[:2_000] + b"x" * 500)
     damaged = {one["check"]: one for one in json.loads(shell.run("doctor", "--json", code=1))["findings"]}
     assert damaged["log"]["outcome"] == "problem"
+
+
+def test_a_fleet_is_forked(shell: Shell) -> None:
+    fleet_id = shell.json("spawn", "spec.toml")["fleet_id"]
+    forked = shell.json("fork", fleet_id, "--name", "other", "--key", "once")
+    assert shell.json("fork", fleet_id, "--name", "other", "--key", "once")["fleet_id"] == forked["fleet_id"]
+    assert forked["forked_from"] == fleet_id
+    assert [fleet["name"] for fleet in shell.json("fleets")["fleets"]] == ["other", "duo"]
+    assert shell.run("fork", fleet_id).startswith("fleet-")
+    assert "not found" in shell.run("fork", fleet_id, "--at", "2020-01-01T00:00:00Z", code=2)
+    assert "'--at' must be epoch milliseconds" in shell.run("fork", fleet_id, "--at", "yesterday", code=2)

@@ -54,6 +54,7 @@ class StatusArguments(OneFleet, frozen=True, kw_only=True):
 class ForkFleet(Changing, frozen=True, kw_only=True):
     fleet_id: Text
     at: Annotated[Moment | None, Meta(description="With what it had recorded by then; up to now if left out.")] = None
+    name: Annotated[str, Meta(description="What the fork is called; as the fleet is, if left out.")] = ""
 
 
 class FleetChange(Changing, frozen=True, kw_only=True):
@@ -153,7 +154,10 @@ def _status(door: Door, given: StatusArguments) -> object:
     at_ms = moment_ms("fleet_status", "at", given.at)
     found = door.fleet_status(given.fleet_id, at_ms=at_ms)
     ended = {result.agent_id: result.output for result in door.collect_results(given.fleet_id).results}
-    agents = [{**_agent(agent), "output": ended.get(agent.id)} for agent in found.agents]
+    had_ended = {agent.id for agent in found.agents if agent.completed_at is not None}
+    agents = [
+        {**_agent(agent), "output": ended.get(agent.id) if agent.id in had_ended else None} for agent in found.agents
+    ]
     return {"fleet": _fleet(found.fleet), "agents": agents, "position": found.position}
 
 
@@ -243,7 +247,7 @@ def _cancel_agent(door: Door, given: AgentChange) -> object:
 
 def _fork(door: Door, given: ForkFleet) -> object:
     at_ms = moment_ms("fork_fleet", "at", given.at)
-    return door.fork_fleet(given.fleet_id, at_ms=at_ms, idempotency_key=given.idempotency_key)
+    return door.fork_fleet(given.fleet_id, at_ms=at_ms, name=given.name, idempotency_key=given.idempotency_key)
 
 
 def _set_timeout(door: Door, given: SetTimeout) -> object:
