@@ -9,13 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from msgspec import Struct
-from msgspec.structs import replace
 
-from fleetlog.domain import checks
 from fleetlog.domain.errors import InvalidArgument, NotAllowed, StoreFault
 from fleetlog.domain.values import FLEET_ENDED, FleetSpec
-from fleetlog.runtime import arguments
-from fleetlog.runtime.brains.provider import ClaudeSettings
 from fleetlog.runtime.cli.console import Screen, agents_table, counted, duration, report_of
 from fleetlog.runtime.cli.live import Watched, interruptible, watch
 from fleetlog.runtime.cli.visits import dir_option
@@ -23,10 +19,8 @@ from fleetlog.runtime.configuration import load_settings
 from fleetlog.runtime.host import Runtime, RuntimeConfig
 from fleetlog.runtime.ownership import directory_path
 from fleetlog.runtime.replies import FleetStatus, Results
-from fleetlog.runtime.scenarios.explore.spec import explore_by_claude_spec, explore_spec
-from fleetlog.runtime.scenarios.research import ResearchOrder, research_spec
 
-__all__ = ["Ending", "ResearchOrder", "explore", "research", "resume", "run"]
+__all__ = ["Ending", "resume", "run"]
 
 
 class Ending(Struct, frozen=True):
@@ -45,38 +39,8 @@ class FleetOutcome(Struct, frozen=True):
     results: Results
 
 
-def explore(
-    directory: str, workspace: str, screen: Screen, out: str | None, brain: str = "offline", model: str = ""
-) -> Ending:
-    """Run the explore fleet on `workspace`. Raises `InvalidArgument` before anything is recorded."""
-    folder = arguments.folder("--workspace", workspace)
-    checks.choice("--brain", brain, ("offline", "claude"))
-    if brain == "claude":
-        require_key("leave out `--brain claude`: the offline brains need no key and no network")
-        return run(directory, explore_by_claude_spec(str(folder), model), f"explores {folder}", screen, out)
-    return run(directory, explore_spec(str(folder)), f"explores {folder}", screen, out)
-
-
-def research(directory: str, order: ResearchOrder, screen: Screen, out: str | None) -> Ending:
-    """Run the research fleet. Raises `InvalidArgument` before anything is recorded."""
-    checks.text("QUESTION", order.question, empty=False)
-    if order.workspace:
-        order = replace(order, workspace=str(arguments.folder("--workspace", order.workspace)))
-    require_key("`fleetlog run explore` runs offline, without a key")
-    return run(directory, research_spec(order), "researches", screen, out)
-
-
-def require_key(otherwise: str) -> None:
-    """Refuses when no key for the Messages API is set, and says what to do."""
-    if ClaudeSettings().from_environment().api_key is None:
-        raise InvalidArgument(
-            "there is no API key for Claude: set ANTHROPIC_API_KEY (and ANTHROPIC_BASE_URL for another server that "
-            f"speaks the Messages API); or {otherwise}"
-        )
-
-
 def run(directory: str, spec: FleetSpec, doing: str, screen: Screen, out: str | None) -> Ending:
-    """Run a fleet to its end."""
+    """Run a fleet to its end. Raises before anything is recorded."""
     _check_out(out)
     with interruptible() as interrupt, Runtime.open(directory, config=runtime_config(), recover=False) as runtime:
         others = len(runtime.list_fleets(status="running", limit=1_000).fleets)

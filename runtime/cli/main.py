@@ -8,10 +8,9 @@ ended by signal n.
 import logging
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import msgspec
 import typer
@@ -21,6 +20,7 @@ from fleetlog.domain.errors import Fault, FleetlogError, InvalidArgument
 from fleetlog.runtime.arguments import folder
 from fleetlog.runtime.cli import mesh, money, serving, setup, work
 from fleetlog.runtime.cli.console import Screen
+from fleetlog.runtime.cli.logs import logging_to
 from fleetlog.runtime.cli.options import (
     Dir,
     Fleet,
@@ -32,14 +32,13 @@ from fleetlog.runtime.cli.options import (
     chosen_fleet,
     say_changed,
 )
+from fleetlog.runtime.cli.runs.app import run_app
+from fleetlog.runtime.cli.runs.running import Out, finish
 from fleetlog.runtime.cli.tickets import tickets_app
 from fleetlog.runtime.cli.tokens import tokens_app
 from fleetlog.runtime.cli.visits import DEFAULT_DIR, audited, changing, daemon_client, dir_option, reading
 from fleetlog.runtime.configuration import flag_defaults, load_settings
 from fleetlog.runtime.replies import FleetList, FleetStatus, InboxReply
-
-if TYPE_CHECKING:
-    from fleetlog.runtime.cli.jobs import Ending
 
 __all__ = ["app", "main"]
 
@@ -51,14 +50,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-run_app = typer.Typer(help="Run a fleet to its end and show its report.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(run_app, name="run")
 app.add_typer(tickets_app)
-
-Model = Annotated[
-    str, typer.Option("--model", metavar="MODEL", help="The model: its id, or sonnet, opus, haiku, fable.")
-]
-Out = Annotated[str | None, typer.Option("--out", metavar="FILE", help="Write the report to this file as well.")]
 
 
 def _show_version(wanted: bool) -> None:
@@ -81,48 +74,10 @@ def _fleetlog(
 # --- running ---------------------------------------------------------------------------------
 
 
-@run_app.command()
-def explore(
-    workspace: Annotated[str, typer.Option("--workspace", metavar="PATH", help="The code base to look at.")] = ".",
-    brain: Annotated[str, typer.Option("--brain", metavar="BRAIN", help="offline, or claude.")] = "offline",
-    model: Model = "",
-    out: Out = None,
-    directory: Dir = DEFAULT_DIR,
-    as_json: Json = False,
-) -> None:
-    """Three agents look at a code base before a refactor. Offline, without a key; or driven by Claude."""
-    from fleetlog.runtime.cli import jobs  # here: to look needs none of it, and loading takes time
-
-    screen = Screen(as_json=as_json)
-    with _logging_to(directory):
-        ending = jobs.explore(directory, workspace, screen, out, brain, model)
-    _finish(ending)
-
-
-@run_app.command()
-def research(
-    question: Annotated[str, typer.Argument(metavar="QUESTION", help="What is to be found out.")],
-    workspace: Annotated[str, typer.Option("--workspace", metavar="PATH", help="A folder with sources.")] = "",
-    no_web: Annotated[bool, typer.Option("--no-web", help="Do not search the web.")] = False,
-    model: Model = "",
-    out: Out = None,
-    directory: Dir = DEFAULT_DIR,
-    as_json: Json = False,
-) -> None:
-    """A lead, three researchers and a fact checker answer a question, with sources. Driven by Claude."""
-    from fleetlog.runtime.cli import jobs
-
-    screen = Screen(as_json=as_json)
-    order = jobs.ResearchOrder(question, workspace, model, uses_web=not no_web)
-    with _logging_to(directory):
-        ending = jobs.research(directory, order, screen, out)
-    _finish(ending)
-
-
 @app.command()
 def resume(fleet: FleetOrAll = None, out: Out = None, directory: Dir = DEFAULT_DIR, as_json: Json = False) -> None:
     """Have interrupted fleets go on where they stopped. A paused FLEET (or agent, by its id) is paused no more."""
-    from fleetlog.runtime.cli import jobs
+    from fleetlog.runtime.cli import jobs  # here: to look needs none of it, and loading takes time
 
     screen = Screen(as_json=as_json)
     if fleet is not None and fleet.startswith("agent-"):
@@ -133,15 +88,9 @@ def resume(fleet: FleetOrAll = None, out: Out = None, directory: Dir = DEFAULT_D
         return
     with reading(directory) as queries:
         fleet_ids = [queries.resolve_fleet(fleet)] if fleet else queries.open_fleets()
-    with _logging_to(directory):
+    with logging_to(directory):
         ending = jobs.resume(directory, fleet_ids, screen, out)
-    _finish(ending)
-
-
-def _finish(ending: "Ending") -> None:
-    if ending.signal is not None:
-        raise typer.Exit(128 + ending.signal)
-    raise typer.Exit(OK if ending.is_complete else UNFINISHED)
+    finish(ending)
 
 
 # --- looking ---------------------------------------------------------------------------------
@@ -353,21 +302,6 @@ def _json_value(text: str) -> Any:
 
 
 # --- the process -----------------------------------------------------------------------------
-
-
-@contextmanager
-def _logging_to(directory: str) -> Iterator[None]:
-    """What the runtime and failing brains log goes to a file beside the log, not between the lines of the view."""
-    handler = logging.FileHandler(Path(directory) / "fleetlog.log", delay=True)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
-    logger = logging.getLogger("fleetlog")
-    logger.setLevel(logging.INFO)
-    logger.addHandler(handler)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-        handler.close()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

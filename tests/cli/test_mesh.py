@@ -156,5 +156,5 @@ def test_a_fleet_is_forked(shell: Shell) -> None:
     assert forked["forked_from"] == fleet_id
     assert [fleet["name"] for fleet in shell.json("fleets")["fleets"]] == ["other", "duo"]
     assert shell.run("fork", fleet_id).startswith("fleet-")
-    assert "not found" in shell.run("fork", fleet_id, "--at", "2020-01-01T00:00:00Z", code=2)
+    assert "not found" in shell.run("fork", fleet_id, "--at", "2020-01-01T00:00:00Z", code=3)
     assert "'--at' must be epoch milliseconds" in shell.run("fork", fleet_id, "--at", "yesterday", code=2)

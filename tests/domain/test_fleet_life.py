@@ -297,6 +297,7 @@ _ONE_OF_EACH = (
     e.AgentsAdmitted(("a",)),
     e.AgentEnded("a", "failed"),
     e.FleetTimeoutSet(5.0),
+    e.FleetForked("fleet-x", 1_000, 2.0),
     e.FleetClosed(),
     e.FleetStuck((Waiting("a", 0, "receive"),), 1, "everyone waits"),
     e.FleetCompleted(),

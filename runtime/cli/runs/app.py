@@ -1,0 +1,17 @@
+"""The commands below `fleetlog run`."""
+
+import typer
+
+from fleetlog.runtime.cli.runs.explore import explore
+from fleetlog.runtime.cli.runs.research import research
+
+__all__ = ["run_app"]
+
+SCENARIOS = (
+    explore,
+    research,
+)
+
+run_app = typer.Typer(help="Run a fleet to its end and show its report.", no_args_is_help=True, rich_markup_mode=None)
+for scenario in SCENARIOS:
+    run_app.command()(scenario)
