@@ -122,7 +122,7 @@ STORED = {
     "fleet.paused": ["reason", "kind='operator'", "bound=None"],
     "fleet.resumed": [],
     "fleet.budget_set": ["budget"],
-    "fleet.forked": ["forked_from", "at_ms", "uptime_s"],
+    "fleet.forked": ["forked_from", "at_ms", "uptime_s=None"],
     "gate.closed": ["model", "until_ms", "status", "reason=''"],
     "call.recorded": ["operation", "arguments_digest", "result"],
     "token.issued": ["scope", "digest", "agent_id=''", "label=''", "expires_ms=None"],
