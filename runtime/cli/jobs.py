@@ -13,14 +13,16 @@ from msgspec import Struct
 from fleetlog.domain.errors import InvalidArgument, NotAllowed, StoreFault
 from fleetlog.domain.values import FLEET_ENDED, FleetSpec
 from fleetlog.runtime.cli.console import Screen, agents_table, counted, duration, report_of
+from fleetlog.runtime.cli.hosting import Host, daemon_for, host_for
 from fleetlog.runtime.cli.live import Watched, interruptible, watch
 from fleetlog.runtime.cli.visits import dir_option
+from fleetlog.runtime.client import Client
 from fleetlog.runtime.configuration import load_settings
 from fleetlog.runtime.host import Runtime, RuntimeConfig
 from fleetlog.runtime.ownership import directory_path
 from fleetlog.runtime.replies import FleetStatus, Results
 
-__all__ = ["Ending", "resume", "run"]
+__all__ = ["Ending", "detach", "resume", "run"]
 
 
 class Ending(Struct, frozen=True):
@@ -40,18 +42,29 @@ class FleetOutcome(Struct, frozen=True):
 
 
 def run(directory: str, spec: FleetSpec, doing: str, screen: Screen, out: str | None) -> Ending:
-    """Run a fleet to its end. Raises before anything is recorded."""
+    """Run a fleet to its end, here or in the directory's daemon. Raises before anything is recorded."""
     _check_out(out)
-    with interruptible() as interrupt, Runtime.open(directory, config=runtime_config(), recover=False) as runtime:
-        others = len(runtime.list_fleets(status="running", limit=1_000).fleets)
-        before = runtime.position
-        fleet_id = runtime.spawn_fleet(spec).fleet_id
-        screen.say(f"{fleet_id} {doing}", "dim")
-        watched = watch(runtime, [fleet_id], screen, interrupt, before)
-        if others:
-            said = f"Interrupted here before: {counted(others, 'fleet')}. To go on: fleetlog resume"
+    with interruptible() as interrupt, host_for(directory, runtime_config()) as host:
+        others = host.list_fleets(status="running", limit=1_000)
+        fleet_id = host.spawn_fleet(spec).fleet_id
+        screen.say(f"{fleet_id} {doing}{' in the daemon' if isinstance(host, Client) else ''}", "dim")
+        watched = watch(host, [fleet_id], screen, interrupt, others.position)
+        if others.fleets and not isinstance(host, Client):
+            said = f"Interrupted here before: {counted(len(others.fleets), 'fleet')}. To go on: fleetlog resume"
             screen.say(said + dir_option(directory), "magenta")
-        return _concluded(runtime, watched, screen, directory, out, interrupt.signal)
+        return _concluded(host, watched, screen, directory, out, interrupt.signal)
+
+
+def detach(directory: str, spec: FleetSpec, doing: str, screen: Screen) -> None:
+    """Leave a fleet to the directory's daemon, which is started if there is none."""
+    with daemon_for(directory) as client:
+        reply = client.spawn_fleet(spec)
+    if screen.as_json:
+        screen.json(reply)
+        return
+    option = dir_option(directory)
+    screen.line(f"{reply.fleet_id} {doing} in the daemon")
+    screen.say(f"To watch: fleetlog tail -f {reply.fleet_id}{option}   results: fleetlog results{option}", "dim")
 
 
 def resume(directory: str, fleet_ids: Sequence[str], screen: Screen, out: str | None) -> Ending:
@@ -99,10 +112,10 @@ def _recovered(runtime: Runtime, fleet_id: str, screen: Screen, *, is_only: bool
 
 
 def _concluded(
-    runtime: Runtime, watched: Watched, screen: Screen, directory: str, out: str | None, signal: int | None
+    host: Host, watched: Watched, screen: Screen, directory: str, out: str | None, signal: int | None
 ) -> Ending:
     """Say how it ended, print and keep the reports of the fleets that have one."""
-    outcomes = [_kept(runtime, fleet, directory) for fleet in watched.fleets]
+    outcomes = [_kept(host, fleet, directory) for fleet in watched.fleets]
     for fleet, outcome in zip(watched.fleets, outcomes, strict=True):
         screen.err.print(agents_table(fleet.agents[:50]))
         took = duration(watched.elapsed_s)
@@ -118,7 +131,7 @@ def _concluded(
     if screen.as_json:
         screen.json(outcomes[0] if len(outcomes) == 1 else {"fleets": outcomes})
     if not watched.is_over:
-        _say_how_to_go_on(runtime, watched, screen, directory)
+        _say_how_to_go_on(host, watched, screen, directory)
     complete = watched.is_over and all(fleet.fleet.status in ("complete", "running") for fleet in watched.fleets)
     return Ending(complete, None if watched.is_over else signal)
 
@@ -129,8 +142,8 @@ def _state(fleet: FleetStatus) -> str:
     return ("unfinished" if status not in FLEET_ENDED else status.replace("_", " ")) + reason
 
 
-def _kept(runtime: Runtime, fleet: FleetStatus, directory: str) -> FleetOutcome:
-    results = runtime.collect_results(fleet.fleet.id)
+def _kept(host: Host, fleet: FleetStatus, directory: str) -> FleetOutcome:
+    results = host.collect_results(fleet.fleet.id)
     report = _report(results)
     path = directory_path(directory)
     kept = None
@@ -162,20 +175,23 @@ def _write(path: Path, text: str) -> None:
         raise StoreFault(f"the report cannot be written to {path}: {error.strerror}; `results` shows it") from error
 
 
-def _say_how_to_go_on(runtime: Runtime, watched: Watched, screen: Screen, directory: str) -> None:
+def _say_how_to_go_on(host: Host, watched: Watched, screen: Screen, directory: str) -> None:
     option = dir_option(directory)
     if watched.needs_person:
         for fleet in watched.fleets:
             _say_what_is_paused(fleet, screen, option)
-            for request in runtime.list_help(fleet.fleet.id, "open").requests:
+            for request in host.list_help(fleet.fleet.id, "open").requests:
                 screen.say(f"A person is asked: {request.blocker}")
                 is_approval = request.kind == "approval"
                 how = f"approve {request.help_id}" if is_approval else f"answer {request.help_id} TEXT"
                 screen.say(f"  fleetlog {how}{option}" + ("   or with --deny" if is_approval else ""))
-            for doubt in runtime.doubts(fleet.fleet.id):
+            for doubt in host.doubts(fleet.fleet.id):
                 screen.say(f"Was step '{doubt.name}' of {doubt.agent_id} done?")
                 screen.say(f"  fleetlog resolve {doubt.agent_id} done{option}   or   retry")
     only = f" {watched.fleets[0].fleet.id}" if len(watched.fleets) == 1 else ""
+    if isinstance(host, Client):
+        screen.say(f"It goes on in the daemon. To watch: fleetlog tail -f{only}{option}", "magenta")
+        return
     screen.say(f"Nothing is lost. To go on: fleetlog resume{only}{option}", "magenta")
 
 

@@ -20,7 +20,7 @@ from rich.text import Text
 
 from fleetlog.domain.values import AGENT_ENDED, FLEET_ENDED, agent_name_of
 from fleetlog.runtime.cli.console import STYLES, Screen, agents_table, counted, duration, plain, without_call
-from fleetlog.runtime.host import Runtime
+from fleetlog.runtime.cli.hosting import Host
 from fleetlog.runtime.replies import FleetStatus
 from fleetlog.runtime.rows import AgentRow, TimelineEntry
 
@@ -84,9 +84,9 @@ class Watched(Struct, frozen=True):
     needs_person: bool = False
 
 
-def watch(runtime: Runtime, fleet_ids: Sequence[str], screen: Screen, interrupt: Interrupt, after: int) -> Watched:
+def watch(host: Host, fleet_ids: Sequence[str], screen: Screen, interrupt: Interrupt, after: int) -> Watched:
     """Show what happens behind position `after`, until the fleets have ended or nobody but a person can go on."""
-    watching = _Watching(runtime, fleet_ids, screen, after)
+    watching = _Watching(host, fleet_ids, screen, after)
     with ExitStack() as stack:
         if screen.err.is_terminal and not screen.as_json:
             watching.live = stack.enter_context(Live(console=screen.err, auto_refresh=False, transient=True))
@@ -99,8 +99,8 @@ def watch(runtime: Runtime, fleet_ids: Sequence[str], screen: Screen, interrupt:
 
 
 class _Watching:
-    def __init__(self, runtime: Runtime, fleet_ids: Sequence[str], screen: Screen, after: int) -> None:
-        self._runtime, self._fleet_ids, self._screen, self._after = runtime, fleet_ids, screen, after
+    def __init__(self, host: Host, fleet_ids: Sequence[str], screen: Screen, after: int) -> None:
+        self._host, self._fleet_ids, self._screen, self._after = host, fleet_ids, screen, after
         self.live: Live | None = None
         self._began = self._news = time.monotonic()
         self._messages = 0
@@ -111,7 +111,7 @@ class _Watching:
 
     def pulse(self) -> bool:
         """Look once, for a moment; True when all is over and told."""
-        entries = self._runtime.timeline(after=self._after, limit=1_000, wait_s=_PULSE_S)
+        entries = self._host.timeline(after=self._after, limit=1_000, wait_s=_PULSE_S)
         if entries:
             self._after, self._news = entries[-1].position, time.monotonic()
         ours = [entry for entry in entries if entry.fleet_id in self._fleet_ids]
@@ -126,7 +126,7 @@ class _Watching:
         started = time.monotonic()
         if self._fleets and started - self._looked < 5 * self._look_took_s:
             return
-        self._fleets = tuple(self._runtime.fleet_status(fleet_id) for fleet_id in self._fleet_ids)
+        self._fleets = tuple(self._host.fleet_status(fleet_id) for fleet_id in self._fleet_ids)
         self._looked = time.monotonic()
         self._look_took_s = self._looked - started
 
@@ -164,7 +164,7 @@ class _Watching:
         """The row of an agent that a model drives, with what the model is writing, or what it did last."""
         if agent.brain != "claude" or agent.progress or agent.status in AGENT_ENDED:
             return agent
-        draft = " ".join(self._runtime.drafts().get(agent.id, "").split())
+        draft = " ".join(self._host.drafts().get(agent.id, "").split())
         last = without_call(self._last_steps.get(agent.id, ""))
         return replace(agent, progress=draft[-100:] or last)
 
@@ -177,15 +177,15 @@ class _Watching:
         if time.monotonic() - self._news < _WITHOUT_NEWS_S or any(fleet.fleet.keep_open for fleet in self._fleets):
             return False
         paused = {fleet.fleet.id for fleet in self._fleets if fleet.fleet.status == "paused"}
-        if any(self._runtime.spend(fleet_id).reserved.calls for fleet_id in paused):
+        if any(self._host.spend(fleet_id).reserved.calls for fleet_id in paused):
             return False
         left = [agent for fleet in self._fleets for agent in fleet.agents if agent.status not in AGENT_ENDED]
         if any(agent.status == "running" and agent.fleet_id not in paused for agent in left):
             return False
         if paused or any(agent.status == "paused" for agent in left):
             return True
-        asked = any(self._runtime.list_help(fleet_id, "open").requests for fleet_id in self._fleet_ids)
-        return asked or any(self._runtime.doubts(fleet_id) for fleet_id in self._fleet_ids)
+        asked = any(self._host.list_help(fleet_id, "open").requests for fleet_id in self._fleet_ids)
+        return asked or any(self._host.doubts(fleet_id) for fleet_id in self._fleet_ids)
 
     def ending(self, *, is_over: bool, needs_person: bool = False) -> Watched:
         """What was seen last."""

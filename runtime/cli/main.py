@@ -282,6 +282,7 @@ for _command in (
 ):
     app.command()(_command)
 app.command()(serving.serve)
+app.command()(serving.stop)
 app.add_typer(serving.mcp_app)
 app.add_typer(tokens_app)
 app.add_typer(work.templates_app)

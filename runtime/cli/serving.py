@@ -8,10 +8,12 @@ from typing import Annotated
 import typer
 
 from fleetlog.runtime.cli.console import Screen
-from fleetlog.runtime.cli.options import Dir, Json
+from fleetlog.runtime.cli.options import Dir, Json, say_changed
 from fleetlog.runtime.cli.visits import DEFAULT_DIR
 
-__all__ = ["mcp_app", "serve"]
+__all__ = ["mcp_app", "serve", "stop"]
+
+STOPS_WITHIN_S = 60.0
 
 
 def serve(
@@ -44,6 +46,14 @@ def serve(
     serve_directory(
         directory, config, lambda url: typer.echo(f"fleetlog serves {directory} at {url}", err=True), runtime_config()
     )
+
+
+def stop(directory: Dir = DEFAULT_DIR, as_json: Json = False) -> None:
+    """Stop a directory's daemon: no new work, steps in flight get a moment, the rest goes on with the next one."""
+    from fleetlog.runtime.cli.hosting import stop_daemon
+
+    pid = stop_daemon(directory, STOPS_WITHIN_S)
+    say_changed(Screen(as_json=as_json), {"pid": pid}, f"Stopped the daemon of {directory} (process {pid}).")
 
 
 mcp_app = typer.Typer(name="mcp", invoke_without_command=True, rich_markup_mode=None)

@@ -7,7 +7,7 @@ import typer
 from fleetlog.runtime import arguments
 from fleetlog.runtime.cli.console import Screen
 from fleetlog.runtime.cli.options import Dir, Json
-from fleetlog.runtime.cli.runs.running import Brain, Model, Out, is_by_claude, run_fleet
+from fleetlog.runtime.cli.runs.running import Brain, Detach, Model, Out, is_by_claude, run_fleet
 from fleetlog.runtime.cli.visits import DEFAULT_DIR
 
 __all__ = ["explore"]
@@ -18,6 +18,7 @@ def explore(
     brain: Brain = "offline",
     model: Model = "",
     out: Out = None,
+    detach: Detach = False,
     directory: Dir = DEFAULT_DIR,
     as_json: Json = False,
 ) -> None:
@@ -26,4 +27,4 @@ def explore(
 
     folder = str(arguments.folder("--workspace", workspace))
     spec = explore_by_claude_spec(folder, model) if is_by_claude(brain) else explore_spec(folder)
-    run_fleet(spec, f"explores {folder}", directory, Screen(as_json=as_json), out)
+    run_fleet(spec, f"explores {folder}", directory, Screen(as_json=as_json), out, detached=detach)

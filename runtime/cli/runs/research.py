@@ -8,7 +8,7 @@ from fleetlog.domain import checks
 from fleetlog.runtime import arguments
 from fleetlog.runtime.cli.console import Screen
 from fleetlog.runtime.cli.options import Dir, Json
-from fleetlog.runtime.cli.runs.running import Model, Out, require_key, run_fleet
+from fleetlog.runtime.cli.runs.running import Detach, Model, Out, require_key, run_fleet
 from fleetlog.runtime.cli.visits import DEFAULT_DIR
 
 __all__ = ["research"]
@@ -20,6 +20,7 @@ def research(
     no_web: Annotated[bool, typer.Option("--no-web", help="Do not search the web.")] = False,
     model: Model = "",
     out: Out = None,
+    detach: Detach = False,
     directory: Dir = DEFAULT_DIR,
     as_json: Json = False,
 ) -> None:
@@ -30,4 +31,4 @@ def research(
     folder = str(arguments.folder("--workspace", workspace)) if workspace else ""
     require_key("`fleetlog run explore` runs offline, without a key")
     spec = research_spec(ResearchOrder(question, folder, model, uses_web=not no_web))
-    run_fleet(spec, "researches", directory, Screen(as_json=as_json), out)
+    run_fleet(spec, "researches", directory, Screen(as_json=as_json), out, detached=detach)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from fleetlog.domain.values import FleetSpec
     from fleetlog.runtime.cli.jobs import Ending
 
-__all__ = ["Brain", "Model", "Out", "finish", "is_by_claude", "require_key", "run_fleet"]
+__all__ = ["Brain", "Detach", "Model", "Out", "finish", "is_by_claude", "require_key", "run_fleet"]
 
 UNFINISHED = 1
 
@@ -21,6 +21,7 @@ Brain = Annotated[str, typer.Option("--brain", metavar="BRAIN", help="offline, o
 Model = Annotated[
     str, typer.Option("--model", metavar="MODEL", help="The model: its id, or sonnet, opus, haiku, fable.")
 ]
+Detach = Annotated[bool, typer.Option("--detach", help="Leave it to the directory's daemon, started if there is none.")]
 Out = Annotated[str | None, typer.Option("--out", metavar="FILE", help="Write the report to this file as well.")]
 
 
@@ -43,11 +44,16 @@ def require_key(otherwise: str) -> None:
         )
 
 
-def run_fleet(spec: "FleetSpec", doing: str, directory: str, screen: Screen, out: str | None) -> None:
-    """Run the fleet to its end in the foreground, show and keep its report, end the process with the exit code.
-    `doing` follows the fleet's id in the first line."""
+def run_fleet(
+    spec: "FleetSpec", doing: str, directory: str, screen: Screen, out: str | None, *, detached: bool = False
+) -> None:
+    """Run the fleet to its end, show and keep its report, end the process with the exit code; or, detached, leave it
+    to the directory's daemon. `doing` follows the fleet's id in the first line."""
     from fleetlog.runtime.cli import jobs
 
+    if detached:
+        jobs.detach(directory, spec, doing, screen)
+        return
     with logging_to(directory):
         ending = jobs.run(directory, spec, doing, screen, out)
     finish(ending)
