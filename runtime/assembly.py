@@ -44,6 +44,7 @@ from fleetlog.runtime.projector import Projector
 from fleetlog.runtime.queries import Queries
 from fleetlog.runtime.routing.queries import RoutingQueries
 from fleetlog.runtime.routing.similarity import BertSimilarity, Similarity
+from fleetlog.runtime.scenarios.templates import bundled_templates
 from fleetlog.runtime.store import EventStore, open_store
 from fleetlog.runtime.template_actor import TemplateActor
 from fleetlog.runtime.template_queries import TemplateQueries
@@ -132,7 +133,7 @@ class Assembly:
         self.queries = Queries(reader, artifacts, is_owned=True)
         self.councils = CouncilQueries(reader)
         self.discussions = DiscussionQueries(reader, self.councils)
-        self.templates = TemplateQueries(reader)
+        self.templates = TemplateQueries(reader, bundled_templates)
         self.routing = RoutingQueries(reader, directory, functools.cache(lambda: _similarity(config.embeddings_model)))
         journal = Journal(store)
         then(self._show_the_last, journal)

@@ -17,7 +17,7 @@ from fleetlog.runtime.engine import CallKey, Request
 from fleetlog.runtime.journal import Receipt
 from fleetlog.runtime.reply import Reply
 from fleetlog.runtime.spawning import Spawning
-from fleetlog.runtime.template_queries import TemplateRow, TemplateSummary
+from fleetlog.runtime.template_queries import BUNDLED_VERSION, TemplateRow, TemplateSummary
 
 __all__ = ["SpecOverrides", "TemplateList", "TemplateReply", "TemplateSpawn", "Templates"]
 
@@ -114,7 +114,7 @@ class Templates(Spawning):
         return self._change_template("delete_fleet_template", stream_id, command, (name, reason), idempotency_key)
 
     def get_fleet_template(self, name: str, version: int | None = None) -> TemplateRow:
-        """A version of a template, or its last one; raises `NotFound`."""
+        """A version of a template, or its last one (0: the one that comes along); raises `NotFound`."""
         template_name(name)
         position = self._catch_up()
         found = self._parts.templates.one(name, _version(version))
@@ -218,4 +218,4 @@ def _values(variables: Mapping[str, str] | None) -> dict[str, str]:
 
 
 def _version(version: int | None) -> int | None:
-    return None if version is None else checks.integer("version", version)
+    return None if version is None else checks.integer("version", version, at_least=BUNDLED_VERSION)

@@ -11,6 +11,7 @@ from fleetlog.runtime.cli.console import Screen, clock_time
 from fleetlog.runtime.cli.mesh import spec_in
 from fleetlog.runtime.cli.options import Dir, Json, say_changed
 from fleetlog.runtime.cli.visits import DEFAULT_DIR, changing
+from fleetlog.runtime.template_queries import BUNDLED_VERSION, TemplateRow
 
 __all__ = ["route", "templates_app"]
 
@@ -30,33 +31,38 @@ def list_templates(
 ) -> None:
     """List the templates."""
     screen = Screen(as_json=as_json)
-    with changing(directory) as runtime:
+    with changing(directory, makes=True) as runtime:
         found = runtime.list_fleet_templates(query)
     if as_json:
         screen.json(found)
         return
     for row in found.templates:
-        screen.line(f"{row.name:<24} version {row.version:<3} {row.agent_count} agents  {row.description}".rstrip())
+        version = f"version {row.version}" if row.version else "comes along"
+        screen.line(f"{row.name:<24} {version:<12} {row.agent_count} agents  {row.description}".rstrip())
     if not found.templates:
-        screen.line("There is no such template." if query else "There is no template yet.")
+        screen.line("There is no such template.")
 
 
 @templates_app.command()
 def show(name: Name, version: Version = None, directory: Dir = DEFAULT_DIR, as_json: Json = False) -> None:
     """Show a template: its variables, and the spec with its placeholders."""
     screen = Screen(as_json=as_json)
-    with changing(directory) as runtime:
+    with changing(directory, makes=True) as runtime:
         row = runtime.get_fleet_template(name, version)
     if as_json:
         screen.json(row)
         return
-    screen.line(
-        f"{row.name}, version {row.version} of {row.latest}, saved {clock_time(row.saved_at)} by {row.saved_by}"
-    )
+    screen.line(f"{row.name}, {_origin(row)}")
     for variable in row.variables:
         default = "" if variable.default is None else f" (default: {variable.default})"
         screen.line(f"  ${{{variable.name}}}{default} {variable.description}".rstrip())
     screen.line(msgspec.json.format(msgspec.json.encode(row.spec), indent=2).decode())
+
+
+def _origin(row: TemplateRow) -> str:
+    if row.version == BUNDLED_VERSION:
+        return "comes along with fleetlog"
+    return f"version {row.version} of {row.latest}, saved {clock_time(row.saved_at)} by {row.saved_by}"
 
 
 @templates_app.command()
@@ -91,7 +97,7 @@ def spawn(
 ) -> None:
     """Spawn a fleet from a template."""
     values = dict(_pair(text) for text in given or ())
-    with changing(directory) as runtime:
+    with changing(directory, makes=True) as runtime:
         reply = runtime.spawn_from_template(name, values, version=version, spawn=True)
     say_changed(Screen(as_json=as_json), reply, str(reply.fleet_id))
 

@@ -1,6 +1,7 @@
 """Templates through the facade: saved, filled, spawned, repeated with a key, over restarts."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,8 @@ from fleetlog.domain.values import AgentSpec, FleetSpec, TemplateVariable
 from fleetlog.runtime.aio import AsyncRuntime
 from fleetlog.runtime.clock import ManualClock
 from fleetlog.runtime.host import Runtime
+from fleetlog.runtime.scenarios.templates import bundled_templates
+from fleetlog.runtime.template_queries import BUNDLED_VERSION, TemplateSummary
 from fleetlog.runtime.templates import SpecOverrides
 from tests.runtime.conftest import leave_the_memory
 
@@ -25,13 +28,17 @@ def reading(prompt: str = 'Read on ${topic}, ${depth}. Answer as {"found": []}.'
     return FleetSpec(agents=(reader, writer), goal="know ${topic}", **more)
 
 
+def saved(runtime: Runtime) -> list[TemplateSummary]:
+    return [one for one in runtime.list_fleet_templates().templates if one.version != BUNDLED_VERSION]
+
+
 def test_a_template_is_saved_listed_and_read_in_every_version(open_runtime: OpenRuntime) -> None:
     runtime = open_runtime()
     first = runtime.save_fleet_template("reading", reading(), description="reads", variables=(TOPIC, DEPTH))
     assert (first.name, first.version) == ("reading", 1)
     assert runtime.save_fleet_template("reading", FleetSpec(agents=(AgentSpec(role="a", prompt="b"),))).version == 2
     runtime.save_fleet_template("other", reading("x"), variables=(TOPIC,))
-    listed = runtime.list_fleet_templates().templates
+    listed = saved(runtime)
     assert [(one.name, one.version, one.agent_count) for one in listed] == [("other", 1, 2), ("reading", 2, 1)]
     assert [one.name for one in runtime.list_fleet_templates("OTH").templates] == ["other"]
     old = runtime.get_fleet_template("reading", 1)
@@ -53,7 +60,7 @@ def test_a_deleted_template_is_not_found_until_it_is_saved_anew(open_runtime: Op
     ):
         with pytest.raises(NotFound, match=r'^Template "\w+" not found$'):
             ask()
-    assert runtime.list_fleet_templates().templates == ()
+    assert not saved(runtime)
     assert runtime.save_fleet_template("job", reading(), variables=(TOPIC, DEPTH)).version == 2
     assert runtime.get_fleet_template("job", 1).version == 1
     with pytest.raises(NotFound, match=r'^Template "job" has no version 3 \(the last one is 2\)$'):
@@ -164,3 +171,33 @@ def test_the_awaitable_twin_has_the_same_methods() -> None:
     wanted = {f"{name}_fleet_template" + ("s" if name == "list" else "") for name in names}
     wanted |= {"spawn_from_template", "register_capability", "route_work", "record_routing_outcome"}
     assert wanted <= set(dir(AsyncRuntime)) & set(dir(Runtime))
+
+
+@pytest.mark.parametrize("name", sorted(bundled_templates()))
+def test_every_template_that_comes_along_makes_a_fleet(open_runtime: OpenRuntime, name: str, tmp_path: Path) -> None:
+    runtime = open_runtime()
+    template = runtime.get_fleet_template(name)
+    values = {one.name: str(tmp_path) for one in template.variables if one.default is None}
+    made = runtime.spawn_from_template(name, values)
+    assert (made.version, len(made.spec.agents)) == (BUNDLED_VERSION, len(template.spec.agents))
+    assert name in [one.name for one in runtime.list_fleet_templates(name).templates]
+
+
+def test_a_template_that_comes_along_runs_and_one_of_ones_own_takes_its_place(
+    open_runtime: OpenRuntime, tmp_path: Path
+) -> None:
+    (tmp_path / "app.py").write_text("def run(x):\n    return x + 1\n")
+    runtime = open_runtime()
+    order = {"workspace": str(tmp_path)}
+    first = runtime.spawn_from_template("explore", order, spawn=True, idempotency_key="k")
+    results = runtime.collect_results(first.fleet_id, wait_s=60)
+    assert results.status == "complete"
+    assert runtime.save_fleet_template("explore", FleetSpec(agents=(AgentSpec(role="a", prompt="b"),))).version == 1
+    assert len(runtime.get_fleet_template("explore").spec.agents) == 1
+    assert len(runtime.get_fleet_template("explore", BUNDLED_VERSION).spec.agents) == 3
+    again = runtime.spawn_from_template("explore", order, spawn=True, idempotency_key="k")
+    assert (again.fleet_id, again.version) == (first.fleet_id, BUNDLED_VERSION)
+    runtime.delete_fleet_template("explore")
+    assert runtime.get_fleet_template("explore").version == BUNDLED_VERSION
+    with pytest.raises(NotFound, match=r'^Template "explore" not found$'):
+        runtime.delete_fleet_template("explore")

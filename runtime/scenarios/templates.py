@@ -1,0 +1,39 @@
+"""The scenarios as templates: what a client can spawn by name, without a line of its own. They are version 0: a
+template that is saved under the same name takes the place of the one that comes along."""
+
+import functools
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from fleetlog.domain.values import FleetSpec, TemplateVariable
+from fleetlog.runtime.scenarios.explore.spec import explore_by_claude_spec, explore_spec
+from fleetlog.runtime.scenarios.research import ResearchOrder, research_spec
+from fleetlog.runtime.template_queries import BUNDLED_VERSION, TemplateRow
+
+__all__ = ["bundled_templates"]
+
+CODE = TemplateVariable("workspace", "The path of the code base.")
+MODEL = TemplateVariable("model", "The model: its id, or sonnet, opus, haiku, fable; empty for the default.", "")
+BY_CLAUDE = "The same, driven by Claude."
+
+
+@functools.cache
+def bundled_templates() -> Mapping[str, TemplateRow]:
+    """The templates that come along, by name."""
+    rows = (
+        _row("explore", "Explore a code base before a refactor: map, risks, plan.", explore_spec("${workspace}"), CODE),
+        _row("explore-by-claude", BY_CLAUDE, explore_by_claude_spec("${workspace}", "${model}"), CODE, MODEL),
+        _row(
+            "research-by-claude",
+            "Research a question: a lead, three researchers and a fact checker, driven by Claude, on the web.",
+            research_spec(ResearchOrder("${question}", model="${model}")),
+            TemplateVariable("question", "What is to be found out."),
+            MODEL,
+        ),
+    )
+    return MappingProxyType({row.name: row for row in rows})
+
+
+def _row(name: str, description: str, spec: FleetSpec, *variables: TemplateVariable) -> TemplateRow:
+    version = BUNDLED_VERSION
+    return TemplateRow(name, version, version, description, variables, spec, saved_at=0, saved_by="")
