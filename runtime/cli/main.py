@@ -36,7 +36,7 @@ from fleetlog.runtime.cli.runs.app import run_app
 from fleetlog.runtime.cli.runs.running import Out, finish
 from fleetlog.runtime.cli.tickets import tickets_app
 from fleetlog.runtime.cli.tokens import tokens_app
-from fleetlog.runtime.cli.visits import DEFAULT_DIR, audited, changing, daemon_client, dir_option, reading
+from fleetlog.runtime.cli.visits import DEFAULT_DIR, audited, changing, daemon_client, dir_option, existing, reading
 from fleetlog.runtime.configuration import flag_defaults, load_settings
 from fleetlog.runtime.replies import FleetList, FleetStatus, InboxReply
 
@@ -230,6 +230,29 @@ def verify(directory: Dir = DEFAULT_DIR, as_json: Json = False) -> None:
         for finding in verdict.findings:
             screen.line(f"  {finding}")
     raise typer.Exit(OK if verdict.ok else UNFINISHED)
+
+
+@app.command()
+def backup(
+    target: Annotated[str, typer.Argument(metavar="FOLDER", help="Where the copy goes: empty, or an earlier copy.")],
+    directory: Dir = DEFAULT_DIR,
+    as_json: Json = False,
+) -> None:
+    """Copy log and artifacts, also while they are in use, and check the copy."""
+    from fleetlog.runtime.backup import back_up
+
+    screen = Screen(as_json=as_json)
+    done = back_up(existing(directory), Path(target))
+    if as_json:
+        screen.json(done)
+    else:
+        screen.line(
+            f"{done.verdict.events:,} events and {done.artifacts:,} artifacts ({done.new_artifacts:,} new) are in"
+            f" {done.target}: {'whole' if done.verdict.ok else 'DAMAGED'}"
+        )
+        for finding in done.verdict.findings:
+            screen.line(f"  {finding}")
+    raise typer.Exit(OK if done.verdict.ok else UNFINISHED)
 
 
 # --- changing --------------------------------------------------------------------------------

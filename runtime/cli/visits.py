@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from fleetlog.runtime.client import Client
     from fleetlog.runtime.host import Runtime
 
-__all__ = ["DEFAULT_DIR", "audited", "changing", "daemon_client", "dir_option", "reading"]
+__all__ = ["DEFAULT_DIR", "audited", "changing", "daemon_client", "dir_option", "existing", "reading"]
 
 DEFAULT_DIR = ".fleetlog"
 
@@ -35,7 +35,7 @@ _LOG, _VIEWS, _ARTIFACTS = "log.db", "views.db", "artifacts"
 @contextmanager
 def reading(directory: str) -> Iterator[Queries]:
     """Queries over the directory, whoever owns it. Raises `NotFound` where nothing was ever run."""
-    path = _existing(directory)
+    path = existing(directory)
     is_owned = owner_of(path) is not None
     reader = Reader(path / _VIEWS)
     try:
@@ -53,7 +53,7 @@ def changing(directory: str, *, makes: bool = False) -> Iterator["Runtime | Clie
     """The facade, for a change: the directory's daemon, if it has one; else a runtime that takes commands and starts
     no brain: what it changes goes on with the next `resume`. With `makes`, the directory need not be there.
     Raises `DirectoryOwned` while another process, which is no daemon, runs the directory's fleets."""
-    path = directory_path(directory) if makes else _existing(directory)
+    path = directory_path(directory) if makes else existing(directory)
     if path is None:
         raise InvalidArgument("'--dir' must be a directory here: a runtime in memory ends with its process")
     client = daemon_client(path)
@@ -77,7 +77,7 @@ def daemon_client(path: Path) -> "Client | None":
 def audited(directory: str) -> Verdict:
     """The verdict on the whole log, also while another process appends to it. Every commit is in the log before it
     is in the views, so views that are ahead of the log tell of a tail that was cut off."""
-    path = _existing(directory)
+    path = existing(directory)
     seen = _views_position(path)
     with open_store(path / _LOG) as store:
         head = store.head()
@@ -94,7 +94,8 @@ def _without_brains(path: Path) -> "Runtime":
     return Runtime.open(path, config=RuntimeConfig(workers=0, actor_threads=1), recover=False)
 
 
-def _existing(directory: str) -> Path:
+def existing(directory: str) -> Path:
+    """The path of a runtime directory in which something was run. Raises `NotFound`, `InvalidArgument`."""
     path = directory_path(directory)
     if path is None:
         raise InvalidArgument("'--dir' must be a directory here: a runtime in memory ends with its process")

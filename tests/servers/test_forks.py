@@ -24,10 +24,12 @@ def test_a_fleet_is_shown_as_it_was_and_forked_as_it_was(house: House) -> None:
             before = now_ms()
             agents = [{"role": "pair", "prompt": "work", "brain": "external"}]
             made = await call("spawn_fleet", agents=agents, name="one way")
-            lease = await call("attach_external", agent_id=made["agent_ids"][0], client="editor/1.0")
+            await call("attach_external", agent_id=made["agent_ids"][0], client="editor/1.0")
             then = now_ms()
-            await call("submit_result", agent_id=made["agent_ids"][0], output="old", lease_id=lease["lease_id"])
-            await call("collect_results", fleet_id=made["fleet_id"], wait_ms=10_000)
+            done = await call("submit_result", agent_id=made["agent_ids"][0], output="old")
+            assert done["ok"], done
+            results = await call("collect_results", fleet_id=made["fleet_id"], wait_ms=10_000)
+            assert results["status"] == "complete", results
 
             past = await call("fleet_status", fleet_id=made["fleet_id"], at=then)
             assert (past["fleet"]["status"], past["agents"][0]["output"]) == ("running", None)
@@ -42,7 +44,7 @@ def test_a_fleet_is_shown_as_it_was_and_forked_as_it_was(house: House) -> None:
             (agent_id,) = forked["agent_ids"]
             lease = await call("attach_external", agent_id=agent_id, client="editor/2.0")
             assert "error" not in lease
-            assert (await call("submit_result", agent_id=agent_id, output="new", lease_id=lease["lease_id"]))["ok"]
+            assert (await call("submit_result", agent_id=agent_id, output="new"))["ok"]
             results = await call("collect_results", fleet_id=forked["fleet_id"], wait_ms=10_000)
             assert results["results"][0]["output"] == "new"
             assert "is complete by then" in (await call("fork_fleet", fleet_id=made["fleet_id"]))["error"]
