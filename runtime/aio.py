@@ -126,6 +126,7 @@ class AsyncRuntime:
     list_fleets = _awaitable(Runtime.list_fleets)
     list_agents = _awaitable(Runtime.list_agents)
     definitions = _awaitable(Runtime.definitions)
+    query_view = _awaitable(Runtime.query_view)
     health = _awaitable(Runtime.health)
     unread = _awaitable(Runtime.unread)
     gates = _awaitable(Runtime.gates)

@@ -36,6 +36,7 @@ from fleetlog.runtime.discussion_actor import DiscussionActor
 from fleetlog.runtime.discussion_queries import DiscussionQueries
 from fleetlog.runtime.dispatcher import Dispatcher, PooledActor
 from fleetlog.runtime.engine import Engine, Residents
+from fleetlog.runtime.extensions import Extensions
 from fleetlog.runtime.fleet_actor import FleetActor
 from fleetlog.runtime.journal import Journal
 from fleetlog.runtime.lease_table import LeaseTable
@@ -93,6 +94,7 @@ class Assembly:
         brains: Mapping[str, Brain] | None = None,
         store: EventStore | None = None,
         mesh: MeshAccess | None = None,
+        extensions: Extensions | None = None,
     ) -> None:
         self._closing = contextlib.ExitStack()
         self._close_lock = threading.Lock()
@@ -100,7 +102,7 @@ class Assembly:
         self.directory = directory
         self._notified = directory / "notified" if directory is not None else None
         try:
-            self._start(directory, config, clock, brains, store, mesh)
+            self._start(directory, config, clock, brains, store, mesh, extensions or Extensions())
         except BaseException:
             self._closing.close()
             raise
@@ -113,6 +115,7 @@ class Assembly:
         brains: Mapping[str, Brain] | None,
         store: EventStore | None,
         mesh: MeshAccess | None,
+        extensions: Extensions,
     ) -> None:
         then = self._closing.callback
         if directory is None:
@@ -125,8 +128,8 @@ class Assembly:
             artifacts = ArtifactStore(directory / "artifacts")
         store = store or open_store(log_path)
         then(store.close)
-        projections = all_projections()
-        self.projector = Projector(store, ViewFile(views_path, projections), projections)
+        own, guests = all_projections(), extensions.projections
+        self.projector = Projector(store, ViewFile(views_path, [*own, *guests]), own, guests)
         then(self.projector.close)
         reader = Reader(views_path, lambda: self.projector.wait(self.engine.journal.position))
         then(reader.close)  # before the projector: the last writer to leave tidies the file up
@@ -139,7 +142,7 @@ class Assembly:
         then(self._show_the_last, journal)
         timers = Timers(clock)
         gates = Gates(store, journal, clock, timers, config.claude.max_concurrency)
-        self.claude = claude = ClaudeRoom(config.claude, directory, gates, random.random)
+        self.claude = claude = ClaudeRoom(config.claude, directory, gates, random.random, extensions.tools)
         programs = CommandRoom(directory, mesh, claude.prompt_of, self.queries.has_replied)
         then(programs.close)
         self.engine = engine = Engine(

@@ -45,6 +45,7 @@ from fleetlog.runtime.clock import Clock, SystemClock
 from fleetlog.runtime.councils import Councils
 from fleetlog.runtime.discussions import Discussions
 from fleetlog.runtime.engine import CallKey
+from fleetlog.runtime.extensions import Extensions
 from fleetlog.runtime.forks import Forks
 from fleetlog.runtime.journal import Receipt
 from fleetlog.runtime.leases import Leases
@@ -88,19 +89,22 @@ class Runtime(Tickets, Batches, Councils, Discussions, Forks, Leases, Tokens, Te
         recover: bool = True,
         on_ticket: OnTicket | None = None,
         mesh: MeshAccess | None = None,
+        extensions: Extensions | None = None,
     ) -> Self:
         """Open a runtime directory (made if it is not there), or `memory:` for one that leaves nothing.
 
         What had been interrupted goes on at once (with `recover=False` it waits for a later open). `store`
         replaces the log's store, for tests. `on_ticket` is called with every `TicketNotice` (a ticket was opened, is
         reminded of, was escalated): at least once, on a thread of its own. `mesh` is what this process's servers offer
-        to the programs of command agents; without one these run without the mesh's tools.
+        to the programs of command agents; without one these run without the mesh's tools. `extensions` are tools and
+        read models of the program's own.
         Raises `DirectoryOwned` when another process has the directory, `InvalidArgument` or `StoreFault` when it
         cannot be used.
         """
         check_brain_names(brains)
         config = config or RuntimeConfig()
-        parts = Assembly(directory_path(directory), config, clock or SystemClock(), brains, store, mesh)
+        added = (extensions or Extensions()).check()
+        parts = Assembly(directory_path(directory), config, clock or SystemClock(), brains, store, mesh, added)
         try:
             if recover:
                 parts.recover()

@@ -33,9 +33,16 @@ class Projector:
     """One thread. `position` is the log position up to which every working projection has come."""
 
     def __init__(
-        self, store: EventStore, file: ViewFile, projections: Sequence[Projection], name: str = "fleetlog"
+        self,
+        store: EventStore,
+        file: ViewFile,
+        projections: Sequence[Projection],
+        guests: Sequence[Projection] = (),
+        name: str = "fleetlog",
     ) -> None:
-        self._file, self._projections = file, list(projections)
+        """`guests` are fed like the others, but only those who ask for them by name (`check`) hear that one failed."""
+        self._file, self._projections = file, [*projections, *guests]
+        self._needed = {projection.name for projection in projections}
         self._failed: dict[str, str] = {}
         self._trouble = ""
         self._advanced = threading.Condition()  # guards _position and wakes who waits for it
@@ -68,9 +75,16 @@ class Projector:
                 raise StoreFault(
                     f"the views are at {self._position}, not yet at {position}, after {timeout_s:g} s: {why}"
                 )
-        if self._failed:
-            raise StoreFault("; ".join(f"projection {n} failed: {why}" for n, why in self._failed.items()))
+        self._check(self._needed)
         return self._position
+
+    def check(self, name: str) -> None:
+        """Raise `StoreFault` if this projection has failed. Any thread."""
+        self._check({name})
+
+    def _check(self, names: set[str]) -> None:
+        if failed := {name: why for name, why in self._failed.items() if name in names}:
+            raise StoreFault("; ".join(f"projection {name} failed: {why}" for name, why in failed.items()))
 
     def wait_past(self, position: int, timeout_s: float) -> int:
         """Wait until the views have gone past `position`, at most so long; where they are."""

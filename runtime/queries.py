@@ -47,6 +47,10 @@ class Queries:
         with self._reader.connection() as connection:
             return connection.execute(sql, parameters).fetchall()
 
+    def rows(self, sql: str, *parameters: object) -> list[dict[str, Any]]:
+        """The rows of any query, by column. The connection only reads. Raises `StoreFault`."""
+        return [dict(row) for row in self._rows(sql, parameters)]
+
     # --- fleets ------------------------------------------------------------------------------
 
     def fleet(self, fleet_id: str) -> FleetRow:

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -101,6 +102,14 @@ class Questions:
         catalog = Catalog.load(arguments.folder("workspace", workspace) if workspace else None)
         found = catalog.search(query)
         return Definitions(len(found), tuple(found), catalog.problems)
+
+    def query_view(self, projection: str, sql: str, *parameters: Any) -> list[dict[str, Any]]:
+        """The rows of a query over the views, once these show everything that is committed. `projection` is the name of
+        the read model that is asked (see `Extensions`): if it has failed, `StoreFault` says where. The connection
+        only reads."""
+        self._catch_up()
+        self._parts.projector.check(projection)
+        return self._parts.queries.rows(sql, *parameters)
 
     def gates(self) -> list[GateState]:
         """The gates in front of models, as they are now: who is let in, who waits, until when one is closed."""

@@ -32,9 +32,14 @@ class ClaudeRoom:
     """One runtime's. Any thread."""
 
     def __init__(
-        self, settings: ClaudeSettings, directory: Path | None, gates: Gates, jitter: Callable[[], float]
+        self,
+        settings: ClaudeSettings,
+        directory: Path | None,
+        gates: Gates,
+        jitter: Callable[[], float],
+        tools: tuple[Tool, ...] = (),
     ) -> None:
-        self._settings, self._directory, self._jitter = settings, directory, jitter
+        self._settings, self._directory, self._jitter, self._tools = settings, directory, jitter, tools
         self.gates, self.drafts, self.servers, self.definitions = gates, Drafts(), McpServers(), Catalogs()
         self._lock = threading.Lock()  # guards all below
         self._sandbox: Sandbox | NoSandbox | None = None
@@ -79,7 +84,7 @@ class ClaudeRoom:
         from fleetlog.runtime.brains.toolbelt import Surroundings
 
         hidden = (".fleetlog", *([str(self._directory)] if self._directory else []))
-        return Surroundings(hidden, self._found_sandbox, lambda: self._outside(ctx))
+        return Surroundings(hidden, self._found_sandbox, lambda: self._outside(ctx), self._tools)
 
     def _found_sandbox(self) -> "Sandbox | NoSandbox":
         from fleetlog.runtime.tools.sandbox import find_sandbox

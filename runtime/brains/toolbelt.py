@@ -32,11 +32,13 @@ SERVER_TOOLS: dict[str, dict[str, Any]] = {
 
 class Surroundings(msgspec.Struct, frozen=True):
     """What the tools of all agents of a runtime share. `hidden` are paths no tool may see (the runtime's directory);
-    `outside` gives the tools of the agent's MCP servers, and connects to them when it is called."""
+    `outside` gives the tools of the agent's MCP servers, and connects to them when it is called; `guests` are those the
+    embedding program has brought."""
 
     hidden: tuple[str, ...]
     sandbox: Callable[[], Sandbox | NoSandbox]
     outside: Callable[[], tuple[Tool, ...]]
+    guests: tuple[Tool, ...] = ()
 
 
 class Toolbelt:
@@ -88,7 +90,9 @@ class Toolbelt:
         return next((tool for tool in self._outside() if tool.name == name), None)
 
     def _outside(self) -> tuple[Tool, ...]:
-        return self._around.outside() if self._spec.mcp_servers else ()
+        """Those that are not the workspace's: an agent has the program's that it was given by name."""
+        guests = tuple(tool for tool in self._around.guests if tool.name in self._offered)
+        return guests + (self._around.outside() if self._spec.mcp_servers else ())
 
     @property
     def _file_tools(self) -> dict[str, Tool]:
