@@ -3,7 +3,7 @@
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv python demo static check test bench format clean
+.PHONY: help venv python demo static check test bench site format clean
 
 STAMP := .venv/.stamp
 PYTEST := .venv/bin/pytest -q -n auto
@@ -30,12 +30,15 @@ test: static ## everything: what check does, and the slow tests
 bench: venv ## print the table of benchmarks
 	@.venv/bin/python benchmarks/table.py
 
+site: venv ## build the documentation as a site, in site/
+	@NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict --quiet
+
 format: venv ## sort imports and format the code
 	@.venv/bin/ruff check --quiet --select I --fix-only .
 	@.venv/bin/ruff format --quiet .
 
 clean: ## remove caches and build output (.venv and .fleetlog stay)
-	@rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .benchmarks
+	@rm -rf build dist site *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .benchmarks
 	@find . \( -name .venv -o -name .git -o -name .fleetlog \) -prune -o -type d -name __pycache__ -prune -exec rm -rf {} +
 
 static: venv
