@@ -13,6 +13,7 @@ from fleetlog.projections.projection import Projection
 from fleetlog.projections.spend import USAGE_COLUMNS
 from fleetlog.runtime.artifacts import ArtifactStore
 from fleetlog.runtime.rows import (
+    INBOX_COLUMNS,
     AgentRow,
     CallRow,
     DoubtRow,
@@ -248,7 +249,8 @@ class Queries:
         size = -1 if limit is None else checks.integer("limit", limit)
         kept = "" if checks.flag("all", all) else " AND state<>'acknowledged'"  # as an index has it
         rows = self._rows(
-            f"SELECT * FROM inbox WHERE agent_id=? AND position>? AND sent_ms>=?{kept} ORDER BY position LIMIT ?",
+            f"SELECT {INBOX_COLUMNS} FROM inbox WHERE agent_id=? AND position>? AND sent_ms>=?{kept}"
+            " ORDER BY position LIMIT ?",
             (agent_id, after, since or 0, size),
         )
         return [inbox_message(row) for row in rows]
