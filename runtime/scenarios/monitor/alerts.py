@@ -66,11 +66,11 @@ def candidates(plan: Plan, alert: Alert) -> tuple[str, ...]:
 def _is_for(when: When, alert: Alert) -> bool:
     if alert.watch:
         return alert.watch in when.watches
-    if not when.text and not when.labels:
-        return False
-    fits_text = not when.text or re.search(when.text, alert.text, re.IGNORECASE) is not None
-    return fits_text and all(
-        fnmatch.fnmatchcase(alert.labels.get(name, ""), pattern) for name, pattern in when.labels.items()
+    if when.text and re.search(when.text, alert.text, re.IGNORECASE):
+        return True
+    patterns = when.labels.items()
+    return bool(patterns) and all(
+        fnmatch.fnmatchcase(alert.labels.get(name, ""), pattern) for name, pattern in patterns
     )
 
 

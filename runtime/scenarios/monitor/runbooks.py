@@ -54,8 +54,8 @@ class Schedule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, om
 
 
 class When(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The alerts a runbook is for: those of these watches; or those whose text matches (a regular expression, any
-    case) and that have these labels (with `*`)."""
+    """The alerts a runbook is for: those of these watches; those whose text matches (a regular expression, any case);
+    those that have all of these labels (with `*`)."""
 
     watches: tuple[str, ...] = ()
     text: str = ""

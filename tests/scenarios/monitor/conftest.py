@@ -35,8 +35,8 @@ def serve() -> Iterator[Serve]:
 
 
 @pytest.fixture(scope="session")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    database = Database(tmp_path_factory.mktemp("pg") / "server")
+def database() -> Iterator[Database]:
+    database = Database()
     yield database
     database.close()
 

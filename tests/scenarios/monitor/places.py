@@ -1,4 +1,5 @@
-"""Services to break on purpose: the shop of the examples, and a PostgreSQL of its own; and a monitor that watches them."""
+"""Services to break on purpose: the shop of the examples, and a PostgreSQL of its own; and a monitor that watches
+them."""
 
 import os
 import shutil
@@ -6,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -134,15 +136,15 @@ settle_s = 0.2
 
 
 class Database:
-    """A PostgreSQL server with few connections, as the user `postgres` where it refuses root."""
+    """A PostgreSQL server with few connections, as the user `postgres` where it refuses root. Its folder is not
+    pytest's, which only the user who runs the tests may enter."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.port = folder, free_port()
-        folder.mkdir(parents=True)
+    def __init__(self) -> None:
+        self.folder, self.port = Path(tempfile.mkdtemp(prefix="monitored-")), free_port()
+        folder = self.folder
         self._as_user = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []
         if self._as_user:
             shutil.chown(folder, "postgres")
-            _let_pass(folder)
         self._run("initdb", "-D", str(folder / "data"), "-A", "trust", "-U", "postgres", "--no-sync")
         with (folder / "data" / "postgresql.conf").open("a") as settings:
             settings.write(
@@ -185,7 +187,7 @@ class Database:
             "from pg_stat_activity where wait_event_type = 'Lock') x"
         )
         idle = "select pg_terminate_backend(pid) from pg_stat_activity where state = 'idle' and usename = 'app'"
-        return f"""
+        return f'''
 [[watch]]
 name = "database"
 kind = "sql"
@@ -198,7 +200,9 @@ skills = ["database"]
 name = "locks"
 kind = "sql"
 url = "{self.url("postgres")}"
-query = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and state_change < now() - interval '1 second'"
+query = """
+select count(*) from pg_stat_activity where wait_event_type = 'Lock' and state_change < now() - interval '1 second'
+"""
 at_most = 0
 every_s = 0.3
 skills = ["database"]
@@ -230,22 +234,16 @@ if_passes = ["database"]
 verify = ["locks"]
 [[runbook.action]]
 command = {_array([*psql, blockers])}
-"""
+'''
 
     def close(self) -> None:
         if (self.folder / "data" / "postmaster.pid").exists():
             self.stop()
+        shutil.rmtree(self.folder)
 
 
 def _array(words: Sequence[str]) -> str:
     return "[" + ", ".join(f'"{word}"' for word in words) + "]"
-
-
-def _let_pass(folder: Path) -> None:
-    """The server's user must get through the folders above."""
-    for one in folder.parents:
-        if one.stat().st_uid == os.getuid() and not one.stat().st_mode & 0o001:
-            one.chmod(one.stat().st_mode | 0o011)
 
 
 class Monitor:
