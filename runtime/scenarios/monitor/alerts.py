@@ -68,10 +68,8 @@ def _is_for(when: When, alert: Alert) -> bool:
         return alert.watch in when.watches
     if when.text and re.search(when.text, alert.text, re.IGNORECASE):
         return True
-    patterns = when.labels.items()
-    return bool(patterns) and all(
-        fnmatch.fnmatchcase(alert.labels.get(name, ""), pattern) for name, pattern in patterns
-    )
+    wanted = when.labels.items()
+    return bool(wanted) and all(fnmatch.fnmatchcase(alert.labels.get(name, ""), pattern) for name, pattern in wanted)
 
 
 def _shares_skill(runbook: Runbook, alert: Alert) -> bool:
