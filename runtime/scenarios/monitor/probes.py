@@ -25,6 +25,7 @@ __all__ = ["Look", "look"]
 
 _MB = 1_000_000
 _BODY_BYTES = 256 * 1024
+_PROCESSES = Path("/proc")
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 
 
@@ -55,7 +56,7 @@ def look(check: Check, folder: str = "") -> Look:
                 return Look(True, _sql(check, folder))
     except _Failed as failure:
         return Look(False, str(failure))
-    except (OSError, ValueError, http.client.HTTPException, ImportError) as error:
+    except (OSError, ValueError, http.client.HTTPException, subprocess.SubprocessError, ImportError) as error:
         return Look(False, _worded(error, check.timeout_s))
 
 
@@ -166,36 +167,45 @@ def _process(check: Check, pid_file: Path) -> str:
 
 
 def _expect_process(pid_file: Path, check: Check) -> None:
-    """PostgreSQL and others write the process id into the first line."""
+    """PostgreSQL and others write the process id into the first line. One that has ended and was not waited for has no
+    command line."""
     try:
         pid = int(pid_file.read_text().split()[0])
         os.kill(pid, 0)
     except PermissionError:
-        return  # it runs, as somebody else
+        pass  # it runs, as somebody else
     except FileNotFoundError as error:
         raise _Failed(f"{check.pid_file} is not there") from error
     except (ProcessLookupError, ValueError, IndexError) as error:
         raise _Failed(f"the process of {check.pid_file} is gone") from error
-    if check.command and check.command not in _command_line(pid):
+    line = _command_line(pid)
+    if not line:
+        raise _Failed(f"the process of {check.pid_file} is gone")
+    if check.command not in line:
         raise _Failed(f"the process of {check.pid_file} is another program")
 
 
 def _command_lines() -> Iterator[str]:
     """Of all processes but this one."""
-    processes = Path("/proc")
-    if not (processes / "self").exists():
-        found = subprocess.run(["ps", "-axo", "args="], capture_output=True, text=True, check=True)
-        yield from found.stdout.splitlines()
-        return
     own = os.getpid()
-    yield from (_command_line(int(one)) for one in os.listdir(processes) if one.isdecimal() and int(one) != own)
+    if _PROCESSES.is_dir():
+        yield from (_command_line(int(one)) for one in os.listdir(_PROCESSES) if one.isdecimal() and int(one) != own)
+    else:
+        yield from _ps("-ax")
 
 
 def _command_line(pid: int) -> str:
+    if not _PROCESSES.is_dir():
+        return "".join(_ps("-p", str(pid)))
     try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+        return (_PROCESSES / str(pid) / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
     except OSError:
         return ""
+
+
+def _ps(*which: str) -> list[str]:
+    found = subprocess.run(["ps", *which, "-o", "args="], capture_output=True, text=True, check=False, timeout=10)
+    return found.stdout.splitlines()
 
 
 # --- databases -----------------------------------------------------------------------------------
