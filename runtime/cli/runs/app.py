@@ -3,12 +3,14 @@
 import typer
 
 from fleetlog.runtime.cli.runs.explore import explore
+from fleetlog.runtime.cli.runs.migrate import migrate
 from fleetlog.runtime.cli.runs.research import research
 
 __all__ = ["run_app"]
 
 SCENARIOS = (
     explore,
+    migrate,
     research,
 )
 
