@@ -149,7 +149,7 @@ def _answer(ctx: "Context", reviewer: str, subject: Subject, message: Message) -
     if not isinstance(said, talk.AskedAbout):
         ctx.reply(message, talk.to_json(Answer("abstains", "ask me about a finding")))
         return
-    fate = Fate()
+    fate: Fate | None = None
     if reviewer == CODE_REVIEWER and said.finding.kind in (links.LINK, links.IMAGE):
         path = target_path(said.finding.path, said.finding.subject)
         fate = Fate(*ctx.step(f"look up {path}"[:200], "pure", fate_of, ctx.workspace or "", path))
@@ -188,8 +188,9 @@ def _vote(ctx: "Context", reviewer: str, subject: Subject, own_level: int) -> No
             vote = _on_verdict(own_level, proposal.level)
         try:
             ctx.cast_vote(message.id, vote.says not in ("doubts", "refutes"), vote.why)
-        except StepFailed:
-            ctx.progress("the council had decided before this vote")
+        except StepFailed as failed:
+            if failed.error_type != "NotAllowed":  # what is allowed no more: the council had decided before
+                raise
         ctx.reply(message, talk.to_json(vote))
 
 

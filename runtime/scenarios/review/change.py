@@ -1,20 +1,24 @@
 """Checks a change: only what it adds, and the tests it takes away. Pure."""
 
+import difflib
 import re
 from collections import Counter
 from collections.abc import Iterator
 
+from fleetlog.runtime.scenarios.explore.answers import counted
 from fleetlog.runtime.scenarios.explore.languages import is_aside, is_code, is_test, language_of, line_comment
 from fleetlog.runtime.scenarios.review.diffs import Change, ChangedFile, Line
 from fleetlog.runtime.scenarios.review.findings import CONSIDER, SHOULD, Finding
-from fleetlog.runtime.scenarios.review.patterns import PATTERNS, Pattern
+from fleetlog.runtime.scenarios.review.patterns import Pattern, patterns
 
 __all__ = ["CHECK_REMOVED", "NO_TEST", "SWALLOWED", "TEST_REMOVED", "check_patterns", "check_tests", "code_of"]
 
 TEST_REMOVED, CHECK_REMOVED, NO_TEST, SWALLOWED = "test removed", "checks removed", "no test", "swallowed error"
 _MIN_UNTESTED_LINES = 10
+_RENAMED = 0.85
 _STRING = re.compile(
-    r"(?P<prefix>\b[rbfu]{0,2})(?P<quote>\"\"\"|'''|[\"'`])(?P<text>(?:\\.|(?!(?P=quote)).)*)(?P=quote)", re.IGNORECASE
+    r"(?P<prefix>(?:\b[rbfu]{1,2})?)(?P<quote>\"\"\"|'''|[\"'`])(?P<text>(?:\\.|(?!(?P=quote)).)*)(?P=quote)",
+    re.IGNORECASE,
 )
 _TEST = re.compile(
     r"^\s*(?:async\s+)?def\s+(?P<py>test_\w+)|^\s*func\s+(?P<go>Test\w+)|"
@@ -29,26 +33,26 @@ _EXCEPT = re.compile(r"^\s*except\s+(?:\(?\s*)?(?:Base)?Exception\b[^:]*:\s*(?:#
 
 def check_patterns(change: Change, owner: str) -> Iterator[Finding]:
     """What the added lines have of this reviewer's patterns; one finding a line and kind."""
-    patterns = [pattern for pattern in PATTERNS if pattern.owner == owner]
+    looked_for = [pattern for pattern in patterns() if pattern.owner == owner]
     for file in change.files:
         language = language_of(file.path)
         if language in ("Markdown", "reStructuredText", "text") or file.is_binary:
             continue
-        fitting = [one for one in patterns if not one.languages or language in one.languages]
+        fitting = [one for one in looked_for if not one.languages or language in one.languages]
         quoted = _inside_strings(file, language)
         for line in file.added:
             if line.number not in quoted:
                 yield from _in_line(file.path, language, line, fitting)
 
 
-def _in_line(path: str, language: str, line: Line, patterns: list[Pattern]) -> Iterator[Finding]:
+def _in_line(path: str, language: str, line: Line, looked_for: list[Pattern]) -> Iterator[Finding]:
     code = code_of(line.text, language)
     comment = line_comment(language)
     is_comment = bool(comment and line.text.lstrip().startswith(comment)) or line.text.lstrip().startswith(("* ", "/*"))
     seen: set[str] = set()
-    for pattern in patterns:
-        looked_at = line.text if pattern.in_strings else code
-        if pattern.in_strings and is_comment and pattern.kind not in ("unfinished", "merge conflict"):
+    for pattern in looked_for:
+        looked_at = line.text if pattern.is_raw else code
+        if pattern.is_raw and is_comment and pattern.kind not in ("unfinished", "merge conflict"):
             continue
         harmless = pattern.unless is not None and pattern.unless.search(line.text)
         if pattern.kind not in seen and not harmless and pattern.fits.search(looked_at):
@@ -101,7 +105,7 @@ def _test_name(text: str) -> str:
 
 
 def _removed(file: ChangedFile, added: set[str], gone: list[ChangedFile]) -> Iterator[Finding]:
-    names = [(line, name) for line in file.removed if (name := _test_name(line.text)) and name not in added]
+    names = [(line, name) for line in file.removed if (name := _test_name(line.text)) and not _is_kept(name, added)]
     if file.is_deleted and gone:
         return  # with the code it tested, as far as can be told
     for line, name in names:
@@ -113,9 +117,19 @@ def _removed(file: ChangedFile, added: set[str], gone: list[ChangedFile]) -> Ite
     missing = sum(lost.values()) - sum(kept.values())
     if missing > 0 and not names and not file.is_deleted:
         first = next(line for line in file.removed if line.text.strip() in lost - kept)
-        yield Finding(CHECK_REMOVED, SHOULD, file.path, first.number, f"{missing} check{'s' * (missing > 1)} fewer than before",
+        yield Finding(CHECK_REMOVED, SHOULD, file.path, first.number,
+                      f"{counted(missing, 'check')} fewer than before",
                       "the test passes where it failed before", "keep them, or say why they were wrong",
                       subject=file.path, quote=first.text.strip()[:120])  # fmt: skip
+
+
+def _is_kept(name: str, added: set[str]) -> bool:
+    """Under its own name, here or elsewhere, or under one much like it."""
+    return any(name in other or other in name or _likeness(name, other) >= _RENAMED for other in added)
+
+
+def _likeness(name: str, other: str) -> float:
+    return difflib.SequenceMatcher(None, name, other).ratio()
 
 
 def _passed_over(file: ChangedFile) -> Iterator[Finding]:
@@ -144,5 +158,6 @@ def _untested(change: Change) -> Iterator[Finding]:
     if lines >= _MIN_UNTESTED_LINES:
         largest = max(product, key=lambda file: (len(file.added), file.path))
         yield Finding(NO_TEST, CONSIDER, largest.path, 0, f"{lines} lines of code come without a test",
-                      "nobody notices when they stop working", "add a test of the new behaviour, and one of its failure",
+                      "nobody notices when they stop working",
+                      "add a test of the new behaviour, and one of its failure",
                       subject=NO_TEST)  # fmt: skip

@@ -9,8 +9,8 @@ from fleetlog.runtime.scenarios.review.diffs import Change
 from fleetlog.runtime.scenarios.review.figures import check_figures
 from fleetlog.runtime.scenarios.review.findings import CODE_REVIEWER, FRONTEND, SECURITY, Finding, in_order
 from fleetlog.runtime.scenarios.review.links import check_links
-from fleetlog.runtime.scenarios.review.sections import check_sections
 from fleetlog.runtime.scenarios.review.secrets import find_personal, find_secrets
+from fleetlog.runtime.scenarios.review.sections import check_sections
 from fleetlog.runtime.scenarios.review.subject import Subject
 from fleetlog.runtime.scenarios.review.terms import check_terms
 from fleetlog.runtime.scenarios.review.wording import check_undecided, check_unmeasured

@@ -1,7 +1,7 @@
 """The debate: whom a finding's owner asks, what is answered from the other's field, and what the owner makes of it.
 
-A fact (`refutes`) ends a finding. A judgement (`doubts`) ends it when it was only worth considering; else the owner holds
-it, and the council decides. Pure, but for what `brains` has looked up in git and hands in.
+A fact (`refutes`) ends a finding. A judgement (`doubts`) ends it when it was only worth considering; else the owner
+holds it, and the council decides. Pure, but for what `brains` has looked up in git and hands in.
 """
 
 import re
@@ -25,7 +25,7 @@ from fleetlog.runtime.scenarios.review.findings import (
     Exchange,
     Finding,
 )
-from fleetlog.runtime.scenarios.review.lexicon import FIELDS
+from fleetlog.runtime.scenarios.review.lexicon import meanings
 from fleetlog.runtime.scenarios.review.secrets import PERSONAL, SECRET
 from fleetlog.runtime.scenarios.review.subject import Subject
 
@@ -38,7 +38,9 @@ _UNSAFE = frozenset(
      "token within reach of scripts"}
 )  # fmt: skip
 _GUARDS = re.compile(
-    r"auth|login|session|token|passw|lock|attempt|retention|otp|key|credential|permission|access", re.I
+    r"auth|login|session|token|passw|lock|attempt|retention|otp|\bkey|credential|permission|access|"
+    r"lifetime|expir|reset",
+    re.I,
 )
 _PEOPLE = re.compile(
     r"\b(?:users?|forms?|pages?|screens?|buttons?|browsers?|uploads?|log[- ]?in|customers?|visitors?)\b", re.I
@@ -47,9 +49,20 @@ _IRREVERSIBLE = re.compile(
     r"\b(?:migrat\w+|schema|delete[sd]?|drop(?:s|ped)?|encrypt\w*|irreversibl\w+|backfill)\b", re.I
 )
 _SAMPLE = re.compile(r"\b(?:example|sample|e\.g\.|for instance|such as|dummy|fictional)\b", re.I)
-_MEASURE = re.compile(
-    r"\d+(?:\.\d+)?\s?(?:ms|s|sec|seconds?|minutes?|hours?|%|MB|KB|GB|users|requests)\b|\bp9[059]\b", re.I
+_MEASURES = (
+    (
+        r"fast|quick|responsive|snappy|performan|latency|efficient|timely|soon",
+        r"\d\s?(?:ms|milliseconds)\b|\bp9[059]\b|\d+ ?fps\b|"
+        r"\b(?:answers?|responds?|renders?|loads?|takes?|responses?|latency)\b[^.]{0,40}\d\s?(?:s|seconds?)\b",
+    ),
+    (r"scal|large", r"\d[\d,.]*\s?(?:k|million)?\s?(?:\w+ )?(?:users|requests|rows|orders|messages|GB|TB)\b"),
+    (r"avail|reliab|robust", r"\d\s?%|\d nines"),
+    (
+        r"easy|easily|intuitive|friendly",
+        r"\b(?:steps|clicks|of (?:the )?(?:users|people|testers))\b.{0,40}\d|\d+\s?(?:%|of \d+|clicks|steps)",
+    ),
 )
+"""A vague word, and what would be a measure of it."""
 _SAFE_HTML = re.compile(r"DOMPurify|sanitiz|sanitis|escapeHtml|escape_html|trustedHTML|createHTML", re.I)
 _FIXED_HTML = re.compile(r"(?:innerHTML|outerHTML)\s*=\s*(?:\"[^\"]*\"|'[^']*'|`[^`$]*`)\s*;?\s*$")
 _FIXED_CALL = re.compile(
@@ -115,11 +128,11 @@ def _about_section(finding: Finding) -> list[_Question]:
     return [_Question(FRONTEND, f"Is it said somewhere without a heading: {finding.subject}?")]
 
 
-def opinion(reviewer: str, finding: Finding, subject: Subject, fate: Fate = Fate()) -> Answer:
+def opinion(reviewer: str, finding: Finding, subject: Subject, fate: Fate | None = None) -> Answer:
     """What a reviewer says of another's finding, from its own field."""
     match finding.kind:
         case links.LINK | links.IMAGE:
-            return _of_link(reviewer, fate)
+            return _of_link(reviewer, fate or Fate())
         case terms.TERM:
             return _of_term(reviewer, finding)
         case figures.CONTRADICTION:
@@ -151,7 +164,7 @@ def _of_link(reviewer: str, fate: Fate) -> Answer:
 
 
 def _of_term(reviewer: str, finding: Finding) -> Answer:
-    meaning = FIELDS[reviewer].get(finding.subject)
+    meaning = meanings(reviewer).get(finding.subject)
     if meaning:
         return Answer("refutes", f"everybody in my field knows it: {meaning}")
     return Answer("abstains", "I do not know it")
@@ -171,10 +184,12 @@ def _of_measure(finding: Finding, subject: Subject) -> Answer:
     document = subject.document
     assert document is not None
     section = _section_at(document, finding.line)
+    measures = [measure for word, measure in _MEASURES if re.search(word, finding.subject)]
     for passage in document.passages:
-        if passage.section == section and passage.kind != "heading" and (found := _MEASURE.search(passage.text)):
-            line = passage.line_at(found.start())
-            return Answer("refutes", f"line {line} gives it: {' '.join(found[0].split())}")
+        if passage.section != section or passage.kind == "heading":
+            continue
+        for found in filter(None, (re.search(measure, passage.text, re.IGNORECASE) for measure in measures)):
+            return Answer("refutes", f"line {passage.line_at(found.start())} gives it: {' '.join(found[0].split())}")
     return Answer("confirms", "its section has no figure that could be meant")
 
 

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
+from fleetlog.domain.errors import InvalidArgument
+
 __all__ = ["Change", "ChangedFile", "Line", "is_diff", "parse_diff"]
 
 _HUNK = re.compile(r"^@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
@@ -48,6 +50,10 @@ class _File:
         self.kept: list[Line] = []
         self.is_binary = False
 
+    @property
+    def is_read(self) -> bool:
+        return bool(self.added or self.removed or self.kept)
+
     def done(self) -> ChangedFile:
         path = self.old if self.new in ("", "/dev/null") else self.new
         deleted = self.new == "/dev/null"
@@ -62,25 +68,38 @@ def is_diff(text: str) -> bool:
 
 
 def parse_diff(text: str) -> Change:
-    """The change; lines between the files that say nothing of lines are passed over."""
-    lines = iter(text.split("\n"))
+    """The change; lines between the files that say nothing of lines are passed over. Raises `InvalidArgument` for a
+    diff that is cut off, or in which a hunk has more lines than its head says: its rest would go unreviewed."""
+    lines = iter(text.removesuffix("\n").split("\n"))
     files: list[_File] = []
+    is_after_hunk = False
     for line in lines:
-        if line.startswith("diff --git "):
-            files.append(_named(line))
-        elif line.startswith("--- "):
-            if not files or files[-1].added or files[-1].removed or files[-1].kept:
-                files.append(_File())
-            files[-1].old = _path(line[4:])
-        elif line.startswith("+++ ") and files:
-            files[-1].new = _path(line[4:])
-        elif line.startswith(("Binary files ", "GIT binary patch")) and files:
-            files[-1].is_binary = True
-        elif line.startswith("deleted file mode") and files:
-            files[-1].new = "/dev/null"
-        elif (hunk := _HUNK.match(line)) and files:
+        hunk = _HUNK.match(line) if files else None
+        if hunk:
             _read_hunk(files[-1], hunk, lines)
+        elif is_after_hunk and line[:1] in ("+", "-", " ") and not line.startswith(("--- ", "-- ")):
+            raise InvalidArgument(f"the diff is damaged: a hunk of {files[-1].new} is longer than its head says")
+        else:
+            _read_head(files, line)
+        is_after_hunk = bool(hunk)
     return Change(tuple(file.done() for file in files))
+
+
+def _read_head(files: list[_File], line: str) -> None:
+    if line.startswith("diff --git "):
+        files.append(_named(line))
+    elif line.startswith("--- "):
+        if not files or files[-1].is_read:
+            files.append(_File())
+        files[-1].old = _path(line[4:])
+    elif not files:
+        return
+    elif line.startswith("+++ "):
+        files[-1].new = _path(line[4:])
+    elif line.startswith(("Binary files ", "GIT binary patch")):
+        files[-1].is_binary = True
+    elif line.startswith("deleted file mode"):
+        files[-1].new = "/dev/null"
 
 
 def _named(line: str) -> _File:
@@ -102,7 +121,7 @@ def _read_hunk(file: _File, hunk: re.Match[str], lines: Iterator[str]) -> None:
     while old < old_end or new < new_end:
         line = next(lines, None)
         if line is None:
-            return
+            raise InvalidArgument(f"the diff is cut off: a hunk of {file.new} is shorter than its head says")
         if line.startswith("+"):
             file.added.append(Line(new, line[1:]))
             new += 1

@@ -40,7 +40,7 @@ _UNITS = {
     **dict.fromkeys(("request", "requests"), ("requests", 1.0)),
     **dict.fromkeys(("bit", "bits"), ("bits", 1.0)),
 }
-_WORDS = ("zero one two three four five six seven eight nine ten eleven twelve").split()
+_WORDS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
 _NUMBER = rf"(?P<number>\d+(?:[.,]\d+)*|{'|'.join(_WORDS)})"
 _UNIT = r"(?P<unit>" + "|".join(sorted(map(re.escape, _UNITS), key=len, reverse=True)) + r")(?![\w%])"
 _NOUNS = (
@@ -54,7 +54,8 @@ _BOUND = (
     r"less than|more than|over|within|about|around|approximately|exactly)?"
 )
 _JOIN = (
-    r"(?:[ \t\n]*(?:is|are|was|were|of|=|:|must be|should be|will be|shall be|may be|to be|set to|is set to|defaults to|"
+    r"(?:[ \t\n]*(?:is|are|was|were|of|=|:|must be|should be|will be|shall be|may be|to be|set to|is set to|"
+    r"defaults to|"
     r"to|stays|remains|at|after|by default|be|in \w+ is|being|may not exceed|must not exceed|does not exceed|"
     r"is limited to)){1,3}[ \t\n]+"
 )
@@ -66,7 +67,8 @@ _BEFORE = re.compile(
 )
 _VALUE = re.compile(rf"\s*{_BOUND}\s*{_NUMBER}[ -]?{_UNIT}\W*", re.IGNORECASE)
 _SETTING = re.compile(
-    r"^\s*[\"']?(?P<label>[A-Za-z][\w.-]*)[\"']?\s*[:=]\s*[\"']?(?P<number>\d+(?:\.\d+)?)[ ]?(?P<unit>[A-Za-z%]*)[\"']?\s*[,;]?\s*(?:#.*)?$",
+    r"^\s*[\"']?(?P<label>[A-Za-z][\w.-]*)[\"']?\s*[:=]\s*[\"']?(?P<number>\d+(?:\.\d+)?)[ ]?"
+    r"(?P<unit>[A-Za-z%]*)[\"']?\s*[,;]?\s*(?:#.*)?$",
     re.MULTILINE,
 )
 _RANGE = re.compile(r"\b(?:between|instead of|rather than|increased?|reduced?|lowered?|raised?|changed?|from)\b", re.I)
@@ -79,9 +81,11 @@ _ASIDE = re.compile(
 _LEAST = ("at least", "no less", "no fewer", "more than", "over", "minimum")
 _MOST = ("at most", "up to", "no more", "no longer", "under", "below", "less than", "within", "maximum")
 _FILLERS = frozenset(
-    "a an the this that its our their your each every default and or of for with has have is are be if when new same all "
-    "by in on at to any no must should will can may which whose per as after within use uses using set sets we".split()
-)
+    {"a", "an", "the", "this", "that", "its", "our", "their", "your", "each", "every", "default", "and", "or", "of",
+     "for", "with", "has", "have", "is", "are", "be", "if", "when", "new", "same", "all", "by", "in", "on", "at", "to", "any",
+     "no", "must", "should", "will", "can", "may", "which", "whose", "per", "as", "after", "within", "use", "uses",
+     "using", "set", "sets", "we", "it", "also", "but", "there", "then", "now", "only"}
+)  # fmt: skip
 
 
 class Statement(Struct, frozen=True):
@@ -112,7 +116,7 @@ def check_figures(subject: Subject) -> Iterator[Finding]:
 
 
 def _contradiction(path: str, label: str, group: list[Statement]) -> Finding:
-    firsts = list({one.value: one for one in reversed(sorted(group, key=lambda one: one.line))}.values())
+    firsts = list({one.value: one for one in sorted(group, key=lambda one: one.line, reverse=True)}.values())
     firsts.sort(key=lambda one: one.line)
     values = " or ".join(f"{one.said} (line {one.line})" for one in firsts)
     asides = {one.aside for one in firsts}
@@ -214,7 +218,7 @@ def _bound_of(bound: str, limits: list[str]) -> str:
     said = f"{bound} {' '.join(limits)}"
     if any(word in said for word in (*_LEAST, "min")):
         return "least"
-    return "most" if "max" in said or bound.startswith(_MOST) and limits else ""
+    return "most" if "max" in said or (bound.startswith(_MOST) and limits) else ""
 
 
 _COUNTED = re.compile(

@@ -1,5 +1,6 @@
 """The review as one document: the verdict first, then what is agreed, disputed and open. Pure."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from msgspec import Struct
@@ -17,7 +18,7 @@ from fleetlog.runtime.scenarios.review.findings import (
     Finding,
     key_of,
 )
-from fleetlog.runtime.scenarios.review.patterns import PATTERNS
+from fleetlog.runtime.scenarios.review.patterns import patterns
 from fleetlog.runtime.scenarios.review.subject import Subject
 from fleetlog.runtime.scenarios.review.verdict import Ruling, held
 
@@ -41,10 +42,10 @@ def report(subject: Subject, review: Review) -> str:
     """Markdown. The same review gives the same bytes."""
     parts = [
         _head(subject, review),
-        _agreed(review),
-        _disputed(review),
+        _agreed(review, subject.name),
+        _disputed(review, subject.name),
         _open(subject, review),
-        _withdrawn(review),
+        _withdrawn(review, subject.name),
         _unchecked(subject, review),
         _method(review),
     ]
@@ -61,9 +62,11 @@ def _head(subject: Subject, review: Review) -> list[str]:
     musts = [one for one in standing if one.severity == MUST]
     if musts:
         lines += ["", "First of all:"]
-        lines += [f"{number}. {one.title} ({_places([one])})" for number, one in enumerate(musts[:3], start=1)]
+        lines += [
+            f"{number}. {one.title} ({_places([one], subject.name)})" for number, one in enumerate(musts[:3], start=1)
+        ]
     dissent = [f"{who}: {said.why}" for who, said in review.ruling.said if said.says == "doubts"]
-    return lines + ([""] + [f"Dissent: {'; '.join(dissent)}."] if dissent else [])
+    return lines + (["", f"Dissent: {'; '.join(dissent)}."] if dissent else [])
 
 
 def counted_as(number: int, level: str) -> str:
@@ -71,7 +74,7 @@ def counted_as(number: int, level: str) -> str:
     return f"{number} {'to consider' if level == 'consider' else level}"
 
 
-def _agreed(review: Review) -> list[str]:
+def _agreed(review: Review, home: str) -> list[str]:
     lines = ["## Agreed"]
     standing = [one for one in review.exchanges if one.outcome == "stands"]
     if not standing:
@@ -83,7 +86,7 @@ def _agreed(review: Review) -> list[str]:
             lines += ["", f"### {_HEADS[severity]}", ""]
         for alike in _grouped(group):
             number += 1
-            lines += _point(number, alike)
+            lines += _point(number, alike, home)
     return lines
 
 
@@ -95,12 +98,13 @@ def _grouped(exchanges: Iterable[Exchange]) -> list[list[Exchange]]:
     return list(groups.values())
 
 
-def _point(number: int, alike: list[Exchange]) -> Iterator[str]:
+def _point(number: int, alike: list[Exchange], home: str) -> Iterator[str]:
     first = alike[0].finding
-    yield f"{number}. **{first.title}** - {_places(one.finding for one in alike)}"
+    head = f"{number}. "
+    yield f"{head}**{first.title}** - {_places((one.finding for one in alike), home)}"
     if first.quote and first.kind not in (figures.CONTRADICTION, change.TEST_REMOVED):
-        yield f"   {code(first.quote)}"
-    yield f"   {_sentence(first.why)} *{_sentence(first.fix)}* ({first.by}{_backing(alike)})"
+        yield f"{' ' * len(head)}{code(first.quote)}"
+    yield f"{' ' * len(head)}{_sentence(first.why)} *{_sentence(first.fix)}* ({first.by}{_backing(alike)})"
 
 
 def _backing(alike: list[Exchange]) -> str:
@@ -108,26 +112,32 @@ def _backing(alike: list[Exchange]) -> str:
     return "".join(f"; {who}: {why}" for who, why in sorted(said.items()))
 
 
-def _places(findings: Iterable[Finding]) -> str:
+def _places(findings: Iterable[Finding], home: str) -> str:
+    """Where they are; lines alone for the document that is reviewed."""
     found = list(findings)
-    places = []
-    for one in found[:_MAX_PLACES]:
-        lines = [one.line, *one.others] if one.line else []
-        shown = ", ".join(map(str, lines[:_MAX_PLACES]))
-        more = ", ..." if len(lines) > _MAX_PLACES else ""
-        places.append(f"{code(one.path)}{f':{shown}{more}' if lines else ''}")
-    return ", ".join(places) + (f" and {len(found) - _MAX_PLACES} more" if len(found) > _MAX_PLACES else "")
+    shown = "; ".join(_place(one, home) for one in found[:_MAX_PLACES])
+    return shown + (f" and {len(found) - _MAX_PLACES} more" if len(found) > _MAX_PLACES else "")
+
+
+def _place(finding: Finding, home: str) -> str:
+    lines = [finding.line, *finding.others] if finding.line else []
+    shown = ", ".join(map(str, lines[:_MAX_PLACES])) + (", ..." if len(lines) > _MAX_PLACES else "")
+    if finding.path != home:
+        return code(finding.path) + (f":{shown}" if lines else "")
+    return f"line{'s' * (len(lines) > 1)} {shown}" if lines else "the whole document"
 
 
 def _sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith(('.', '?', '`')) else '.'}"
+    """With a capital letter, unless it begins with a name of code."""
+    is_word = re.match(r"[a-z]+(?:-[a-z]+)*[,:;]?(?:\s|$)", text)
+    return f"{text[:1].upper() if is_word else text[:1]}{text[1:]}{'' if text.endswith(('.', '?', '`')) else '.'}"
 
 
-def _disputed(review: Review) -> list[str]:
+def _disputed(review: Review, home: str) -> list[str]:
     lines = ["## Disputed", ""]
     for one in held(review.exchanges):
         finding, ruling = one.finding, review.rulings[key_of(one.finding)]
-        lines.append(f"- **{finding.title}** - {_places([finding])}, {finding.severity}: {_ruled(ruling)}")
+        lines.append(f"- **{finding.title}** - {_places([finding], home)}, {finding.severity}: {_ruled(ruling)}")
         said = ruling.said or tuple((who, answer) for who, _, answer in one.talk)
         lines += [f"  - {who} is {_side(answer)}: {answer.why}." for who, answer in said]
     return lines if len(lines) > 2 else [*lines, "Nothing."]
@@ -172,7 +182,7 @@ def _question(finding: Finding) -> str:
     return ""
 
 
-def _withdrawn(review: Review) -> list[str]:
+def _withdrawn(review: Review, home: str) -> list[str]:
     gone = [one for one in review.exchanges if one.outcome == "withdrawn"]
     if not gone:
         return []
@@ -180,7 +190,7 @@ def _withdrawn(review: Review) -> list[str]:
     groups: dict[str, list[Exchange]] = {}
     for one in gone:
         groups.setdefault(f"{one.finding.title} - {one.reason}", []).append(one)
-    return lines + [f"- {said} ({_places(one.finding for one in alike)})" for said, alike in groups.items()]
+    return lines + [f"- {said} ({_places((one.finding for one in alike), home)})" for said, alike in groups.items()]
 
 
 def _unchecked(subject: Subject, review: Review) -> list[str]:
@@ -209,11 +219,11 @@ def _unchecked_of_spec(subject: Subject) -> Iterator[str]:
 
 def _unchecked_of_diff(subject: Subject) -> Iterator[str]:
     assert subject.change is not None
-    known = {language for pattern in PATTERNS for language in pattern.languages}
+    known = {language for pattern in patterns() for language in pattern.languages}
     foreign = sorted({language_of(file.path) for file in subject.change.files} - known)
     binary = sum(file.is_binary for file in subject.change.files)
     if foreign:
-        yield f"- Unsafe patterns in {', '.join(foreign)}: only secrets, personal data and what holds for all languages."
+        yield f"- Unsafe patterns in {', '.join(foreign)}: only secrets, personal data, what holds for all languages."
     if binary:
         yield f"- {counted(binary, 'binary file')}."
     yield "- The code around the change: only the lines of the diff were read. Nothing was run."
@@ -226,5 +236,5 @@ def _method(review: Review) -> list[str]:
     found = ", ".join(f"{name} {number}" for name, number in names.items())
     return ["## How it came about", "",
             f"Points found: {found}. They asked each other {counted(asked, 'question')}, and voted on "
-            f"{counted(voted, 'disputed point')} and on the verdict. Rules, not a model, have read it: what no rule knows "
-            "was not seen."]  # fmt: skip
+            f"{counted(voted, 'disputed point')} and on the verdict. Rules, not a model, have read it: what no rule "
+            "knows was not seen."]  # fmt: skip

@@ -15,7 +15,8 @@ _WHAT = "\n\nInputs:\nfile: {file}\ndiff: {diff}\n"
 
 def review_spec(workspace: str, file: str = "", diff: str = "") -> FleetSpec:
     """The spec for a file of the folder `workspace` (by its path there): a Markdown spec, or a `.diff` or `.patch`; or,
-    with `diff`, for the change between two git revisions of it. The moderator's result is `{"report": Markdown, ...}`."""
+    with `diff`, for the change between two git revisions of it. The moderator's result is `{"report": Markdown, ...}`.
+    """
 
     def agent(role: str, prompt: str, brain: str, *skills: str) -> AgentSpec:
         inputs = _WHAT.format(file=file, diff=diff)
@@ -28,7 +29,7 @@ def review_spec(workspace: str, file: str = "", diff: str = "") -> FleetSpec:
         agents=(
             agent("frontend developer", "Review it for who uses it: links, words, states, accessibility. Debate, vote.",
                   "frontend_developer", "frontend"),
-            agent("security auditor", "Review it for who attacks it: secrets, personal data, unsafe code. Debate, vote.",
+            agent("security auditor", "Review it for who attacks it: secrets, people's data, unsafe code. Debate, vote.",
                   "security_auditor", "security"),
             agent("code reviewer", "Review it for who builds it: contradictions, gaps, terms, tests. Debate, vote.",
                   "code_reviewer", "review"),
@@ -39,29 +40,29 @@ def review_spec(workspace: str, file: str = "", diff: str = "") -> FleetSpec:
 
 
 _REVIEWER = """\
-Review the file or the change named below, for {side}. A file is a path in your workspace (a Markdown spec, or a unified \
-diff); a change is a range of git revisions: look at it with `git diff` if you can run commands, else say that you could not.
+Review the file or the change named below, for {side}. A file is a path in your workspace: a Markdown spec, or a \
+unified diff. A change is a range of git revisions; its diff stands below.
 
 1. Read it whole, and what it refers to. Write your findings down (note): place (file and line), severity (must fix, \
 should fix, consider), what is wrong, what to do.
-2. Send your findings to {others} and {moderator} (send_message, type "handoff").
-3. Where a finding falls into another's field, ask that reviewer (ask_peer) before you insist; answer what they ask you, \
-from your own field. Withdraw what they refute with a fact; hold what they only doubt, and say why.
+2. Send your findings to {others} (send_message, type "handoff").
+3. Where a finding falls into another's field, ask that reviewer (ask_peer) before you insist; answer what they ask \
+you, from your own field. Withdraw what they refute with a fact; hold what they only doubt, and say why.
 4. Send what is left to {moderator} (type "result"): each point with who confirmed or doubts it.
-5. {moderator} puts disputed points and the verdict to the vote, as questions: answer each with approve or decline and one \
-reason. Then submit your findings as your result.\
+5. {moderator} puts disputed points and the verdict to the vote, as questions: answer each with approve or decline and \
+one reason. When {moderator} says that the council is over, submit your findings as your result.\
 """
 _MODERATOR = """\
 You moderate the review of the file or the change named below by {reviewers}. They read, debate among themselves, and \
 send you what is left. Wait for the results of all three.
 
-1. Merge what is the same. A point that another reviewer doubts is disputed: ask all three to vote (ask_peer: approve or \
-decline, with one reason). Two of three decide; keep the dissent.
-2. Propose a verdict (ready, ready with changes, not ready; for a change: approve, approve with changes, do not merge) and \
-have them vote on it in the same way.
-3. Submit the report: the verdict and its vote first; the agreed points by severity, each with file and line, reason and \
-remedy; the disputed points with who holds what and why, and how the vote went; the open questions for the author; what \
-was withdrawn, and why; what nobody checked.\
+1. Merge what is the same. A point that another reviewer doubts is disputed: ask all three to vote (ask_peer: approve \
+or decline, with one reason). Two of three decide; keep the dissent.
+2. Propose a verdict (ready to build, ready with changes, not ready; for a change: approve, approve with changes, do \
+not merge) and have them vote on it in the same way. Then tell them that the council is over.
+3. Submit the report: the verdict and its vote first; the agreed points by severity, each with file and line, reason \
+and remedy; the disputed points with who holds what and why, and how the vote went; the open questions for the author; \
+what was withdrawn, and why; what nobody checked.\
 """
 _SIDES = {
     FRONTEND: "who uses it: links that lead nowhere, states that are missing, words, accessibility",

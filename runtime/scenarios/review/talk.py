@@ -62,6 +62,8 @@ Said = Brief | Found | AskedAbout | Closed | Outcomes | Proposal
 
 
 def to_json(value: Said | Answer) -> str:
+    if isinstance(value, Answer):
+        return msgspec.json.encode({"text": f"{value.says}: {value.why}", **msgspec.to_builtins(value)}).decode()
     return msgspec.json.encode(value).decode()
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from fleetlog.runtime.scenarios.review.document import Document, Passage, without_code
 from fleetlog.runtime.scenarios.review.findings import CONSIDER, SHOULD, Finding
-from fleetlog.runtime.scenarios.review.lexicon import EVERYDAY
+from fleetlog.runtime.scenarios.review.lexicon import everyday
 from fleetlog.runtime.scenarios.review.subject import Subject
 
 __all__ = ["TERM", "check_terms", "undefined_terms"]
@@ -35,7 +35,7 @@ def undefined_terms(document: Document) -> dict[str, list[int]]:
         if _shouts(passage):
             continue
         for found in _ACRONYM.finditer(without_code(passage.text)):
-            if found[1] not in EVERYDAY and not _ROMAN.fullmatch(found[1]):
+            if found[1] not in everyday() and not _ROMAN.fullmatch(found[1]):
                 uses.setdefault(found[1], []).append(passage.line_at(found.start()))
     text = "\n".join(without_code(passage.text) for passage in document.passages)
     plain = set(re.findall(r"\b[a-z]{2,}\b", text))
