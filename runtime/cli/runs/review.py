@@ -31,7 +31,7 @@ def review(
     as_json: Json = False,
 ) -> None:
     """Three reviewers read a spec or a change, debate it, and agree on one review. Offline; or driven by Claude."""
-    from fleetlog.runtime.scenarios.review.reading import check_revisions, read_subject, repository_of
+    from fleetlog.runtime.scenarios.review.reading import check_revisions, read_subject, repository_of, text_of
     from fleetlog.runtime.scenarios.review.spec import review_by_claude_spec, review_spec
 
     if bool(file) == bool(diff):
@@ -41,8 +41,11 @@ def review(
     if diff:
         check_revisions(folder, diff)
     read_subject(folder, inside, diff)
-    given = (folder, inside, diff)
-    spec = review_by_claude_spec(*given, model) if is_by_claude(brain) else review_spec(*given)
+    if is_by_claude(brain):
+        change = text_of(folder, "", diff) if diff else ""
+        spec = review_by_claude_spec(folder, inside, diff, model, change)
+    else:
+        spec = review_spec(folder, inside, diff)
     run_fleet(spec, f"reviews {diff or inside}", directory, Screen(as_json=as_json), out, detached=detach)
 
 

@@ -47,6 +47,7 @@ from fleetlog.runtime.scenarios.review.verdict import (
     kept,
     level_of,
     ordered,
+    points,
 )
 
 if TYPE_CHECKING:
@@ -217,7 +218,7 @@ def moderator(ctx: "Context") -> None:
     agreed = sum(one.outcome == "stands" for one in exchanges)
     ctx.submit_result(
         {"report": text, "verdict": review.verdict, "agreed": agreed, "disputed": len(disputed),
-         "withdrawn": len(exchanges) - agreed - len(disputed)}
+         "withdrawn": len(exchanges) - agreed - len(disputed), "points": points(exchanges, rulings)}
     )  # fmt: skip
 
 

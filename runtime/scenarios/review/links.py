@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 
+from fleetlog.runtime.scenarios.explore.markdown import code
 from fleetlog.runtime.scenarios.review.document import Document, Link, without_code
 from fleetlog.runtime.scenarios.review.findings import SHOULD, Finding
 from fleetlog.runtime.scenarios.review.subject import Subject, Target
@@ -33,18 +34,18 @@ def check_links(subject: Subject) -> Iterator[Finding]:
 def _dead(path: str, target: Target | None, links: list[Link]) -> Finding | None:
     href, line, others = links[0].href, links[0].line, tuple(link.line for link in links[1:])
     if not href:
-        title = "An image has no source" if links[0].is_image else f"The link '{links[0].text}' has no target"
+        title = "An image has no source" if links[0].is_image else f"The link {code(links[0].text)} has no target"
         return Finding(LINK, SHOULD, path, line, title, "a reader gets nowhere", "name the target", others=others)
     if target is None or target.state in ("there", "outside"):
         return None
-    meant = f"`{target.near}` may be meant" if target.near else "name one that is there, or leave it out"
+    meant = f"{code(target.near)} may be meant" if target.near else "name one that is there, or leave it out"
     if target.state == "no anchor":
         why = "no heading and no anchor is called so: the reader lands at the top of the page"
-        return Finding(ANCHOR, SHOULD, path, line, f"The anchor of `{href}` is not there", why, meant, subject=href,
+        return Finding(ANCHOR, SHOULD, path, line, f"The anchor of {code(href)} is not there", why, meant, subject=href,
                        others=others)  # fmt: skip
     kind, title = (IMAGE, "image") if links[0].is_image else (LINK, "target of the link")
     why = "there is no such file in the workspace"
-    return Finding(kind, SHOULD, path, line, f"The {title} `{href}` is not there", why, meant, subject=href,
+    return Finding(kind, SHOULD, path, line, f"The {title} {code(href)} is not there", why, meant, subject=href,
                    others=others)  # fmt: skip
 
 
@@ -53,7 +54,7 @@ def _unnamed(path: str, document: Document) -> Iterator[Finding]:
         if link.is_image and not link.text.strip():
             why = "who cannot see it learns nothing of what it shows"
             fix = "say in a few words what it shows"
-            title = f"The image `{link.href}` has no text"
+            title = f"The image {code(link.href)} has no text"
             yield Finding(ALT, SHOULD, path, link.line, title, why, fix, subject=link.href)
 
 
@@ -64,5 +65,5 @@ def _references(path: str, document: Document) -> Iterator[Finding]:
             line = passage.line_at(found.start())
             name = found[2] or found[1]
             why = "it is shown with its brackets and leads nowhere"
-            yield Finding(REFERENCE, SHOULD, path, line, f"The reference `[{name}]` is not defined", why,
-                          f"add `[{name}]: TARGET`", subject=name)  # fmt: skip
+            yield Finding(REFERENCE, SHOULD, path, line, f"The reference {code(f'[{name}]')} is not defined", why,
+                          f"add {code(f'[{name}]: TARGET')}", subject=name)  # fmt: skip

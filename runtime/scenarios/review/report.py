@@ -63,7 +63,8 @@ def _head(subject: Subject, review: Review) -> list[str]:
     if musts:
         lines += ["", "First of all:"]
         lines += [
-            f"{number}. {one.title} ({_places([one], subject.name)})" for number, one in enumerate(musts[:3], start=1)
+            f"{number}. {_shown(one.title)} ({_places([one], subject.name)})"
+            for number, one in enumerate(musts[:3], start=1)
         ]
     dissent = [f"{who}: {said.why}" for who, said in review.ruling.said if said.says == "doubts"]
     return lines + (["", f"Dissent: {'; '.join(dissent)}."] if dissent else [])
@@ -101,7 +102,7 @@ def _grouped(exchanges: Iterable[Exchange]) -> list[list[Exchange]]:
 def _point(number: int, alike: list[Exchange], home: str) -> Iterator[str]:
     first = alike[0].finding
     head = f"{number}. "
-    yield f"{head}**{first.title}** - {_places((one.finding for one in alike), home)}"
+    yield f"{head}**{_shown(first.title)}** - {_places((one.finding for one in alike), home)}"
     if first.quote and first.kind not in (figures.CONTRADICTION, change.TEST_REMOVED):
         yield f"{' ' * len(head)}{code(first.quote)}"
     yield f"{' ' * len(head)}{_sentence(first.why)} *{_sentence(first.fix)}* ({first.by}{_backing(alike)})"
@@ -127,6 +128,11 @@ def _place(finding: Finding, home: str) -> str:
     return f"line{'s' * (len(lines) > 1)} {shown}" if lines else "the whole document"
 
 
+def _shown(title: str) -> str:
+    """On one line, and without tags."""
+    return " ".join(title.replace("<", "\\<").split())
+
+
 def _sentence(text: str) -> str:
     """With a capital letter, unless it begins with a name of code."""
     is_word = re.match(r"[a-z]+(?:-[a-z]+)*[,:;]?(?:\s|$)", text)
@@ -137,7 +143,9 @@ def _disputed(review: Review, home: str) -> list[str]:
     lines = ["## Disputed", ""]
     for one in held(review.exchanges):
         finding, ruling = one.finding, review.rulings[key_of(one.finding)]
-        lines.append(f"- **{finding.title}** - {_places([finding], home)}, {finding.severity}: {_ruled(ruling)}")
+        lines.append(
+            f"- **{_shown(finding.title)}** - {_places([finding], home)}, {finding.severity}: {_ruled(ruling)}"
+        )
         said = ruling.said or tuple((who, answer) for who, _, answer in one.talk)
         lines += [f"  - {who} is {_side(answer)}: {answer.why}." for who, answer in said]
     return lines if len(lines) > 2 else [*lines, "Nothing."]
@@ -189,7 +197,7 @@ def _withdrawn(review: Review, home: str) -> list[str]:
     lines = ["## Withdrawn in the debate", ""]
     groups: dict[str, list[Exchange]] = {}
     for one in gone:
-        groups.setdefault(f"{one.finding.title} - {one.reason}", []).append(one)
+        groups.setdefault(f"{_shown(one.finding.title)} - {one.reason}", []).append(one)
     return lines + [f"- {said} ({_places((one.finding for one in alike), home)})" for said, alike in groups.items()]
 
 

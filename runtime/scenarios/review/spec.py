@@ -2,15 +2,20 @@
 
 from msgspec.structs import replace
 
+from fleetlog.domain.errors import InvalidArgument
 from fleetlog.domain.values import AgentSpec, FleetSpec
 from fleetlog.runtime.scenarios.research import REPORT_SCHEMA
 from fleetlog.runtime.scenarios.review.findings import CODE_REVIEWER, FRONTEND, MODERATOR, SECURITY
 
-__all__ = ["review_by_claude_spec", "review_spec"]
+__all__ = ["MAX_CHANGE_CHARS", "review_by_claude_spec", "review_spec"]
 
 _BRAINS = "fleetlog.runtime.scenarios.review.brains"
 _GOAL = "Review a spec or a change from three sides, debate it, and agree on one review."
 _WHAT = "\n\nInputs:\nfile: {file}\ndiff: {diff}\n"
+_CHANGE = "\n\nThe change:\n\n~~~~diff\n{change}\n~~~~"
+_READING = ("list_files", "read_file", "search_files")
+MAX_CHANGE_CHARS = 200_000
+"""Of a change that goes into the prompts: about 50,000 tokens for each of the four."""
 
 
 def review_spec(workspace: str, file: str = "", diff: str = "") -> FleetSpec:
@@ -29,7 +34,7 @@ def review_spec(workspace: str, file: str = "", diff: str = "") -> FleetSpec:
         agents=(
             agent("frontend developer", "Review it for who uses it: links, words, states, accessibility. Debate, vote.",
                   "frontend_developer", "frontend"),
-            agent("security auditor", "Review it for who attacks it: secrets, people's data, unsafe code. Debate, vote.",
+            agent("security auditor", "Review it for who attacks it: secrets, people, unsafe code. Debate, vote.",
                   "security_auditor", "security"),
             agent("code reviewer", "Review it for who builds it: contradictions, gaps, terms, tests. Debate, vote.",
                   "code_reviewer", "review"),
@@ -71,15 +76,24 @@ _SIDES = {
 }
 
 
-def review_by_claude_spec(workspace: str, file: str = "", diff: str = "", model: str = "") -> FleetSpec:
-    """The same four agents, driven by Claude; the moderator's result is `{"report": Markdown}`."""
-    inputs = _WHAT.format(file=file, diff=diff)
+def review_by_claude_spec(
+    workspace: str, file: str = "", diff: str = "", model: str = "", change: str = ""
+) -> FleetSpec:
+    """The same four agents, driven by Claude; the moderator's result is `{"report": Markdown}`. `change` is the text of
+    `diff`, which they are given in their prompts: they run nothing. Raises `InvalidArgument` when it is too large."""
+    if len(change) > MAX_CHANGE_CHARS:
+        raise InvalidArgument(
+            f"the change has {len(change):,} characters (limit {MAX_CHANGE_CHARS:,} by Claude): review a part of it"
+        )
+    inputs = (_CHANGE.format(change=change) if change else "") + _WHAT.format(file=file, diff=diff)
     names = tuple(_SIDES)
 
     def reviewer(name: str) -> AgentSpec:
         others = " and ".join(other for other in names if other != name)
         prompt = _REVIEWER.format(side=_SIDES[name], others=others, moderator=MODERATOR) + inputs
-        return AgentSpec(role=name.replace("-", " "), prompt=prompt, brain="claude", agent=name, model=model)
+        return AgentSpec(
+            role=name.replace("-", " "), prompt=prompt, brain="claude", agent=name, model=model, tools=_READING
+        )
 
     moderation = AgentSpec(
         role=MODERATOR,
@@ -87,6 +101,7 @@ def review_by_claude_spec(workspace: str, file: str = "", diff: str = "", model:
         brain="claude",
         agent="synthesizer",
         model=model,
+        tools=_READING,
         result_schema=REPORT_SCHEMA,
     )
     return replace(review_spec(workspace, file, diff), agents=(*map(reviewer, names), moderation))

@@ -58,7 +58,7 @@ def _is_defined(term: str, text: str, document: Document) -> bool:
         \w[\w-]*\s+\(\s*["'“]?{name}s?["'”]?\s*[,;)]                # Long Form (LF)
         | \b{name}s?\s+\((?!\d|see\b|e\.g)[^)]*[a-z]{{3,}}          # LF (Long Form)
         | \b{name}s?\s+(?:stands\s+for|means|denotes|is\s+short\s+for|is\s+(?:a|an|the|our)\b|are\s+(?:the|our)\b)
-        | (?:^|\n)\W*{name}s?\s*(?:[:=–—]|\s-\s)\s*\w                # LF: long form
+        | (?:^|\n)\W*{name}s?\s*(?:[:=\u2013\u2014]|\s-\s)\s*\w                # LF: long form
         | (?:called|known\s+as|abbreviated(?:\s+as)?|short(?:ened)?\s+(?:to|as)|hereafter)\s+["'“]?{name}\b
     """
     if re.search(says, text, re.VERBOSE):

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from fleetlog.runtime.scenarios.review.findings import MUST, SEVERITIES, SHOULD, Answer, Exchange, Finding, key_of
 
-__all__ = ["MAX_VOTES", "QUORUM", "VERDICTS", "Ruling", "held", "kept", "level_of", "ordered"]
+__all__ = ["MAX_VOTES", "QUORUM", "VERDICTS", "Ruling", "held", "kept", "level_of", "ordered", "points"]
 
 MAX_VOTES = 12
 """So many held points are put to the vote, the gravest; the others stay disputed."""
@@ -53,6 +53,23 @@ def kept(exchanges: Sequence[Exchange], rulings: dict[str, Ruling]) -> list[Find
         for exchange in exchanges
         if exchange.outcome == "stands"
         or (exchange.outcome == "held" and rulings[key_of(exchange.finding)].status != "rejected")
+    ]
+
+
+def points(exchanges: Sequence[Exchange], rulings: dict[str, Ruling]) -> list[dict[str, str | int]]:
+    """All points for a program to read: kind, path, line, severity, and what became of it."""
+    return [
+        {"kind": one.finding.kind, "path": one.finding.path, "line": one.finding.line, "severity": one.finding.severity,
+         "became": _became(one, rulings)}
+        for one in exchanges
+    ]  # fmt: skip
+
+
+def _became(exchange: Exchange, rulings: dict[str, Ruling]) -> str:
+    if exchange.outcome != "held":
+        return "agreed" if exchange.outcome == "stands" else "withdrawn"
+    return {"ratified": "kept", "rejected": "dropped", "not voted": "disputed"}[
+        rulings[key_of(exchange.finding)].status
     ]
 
 

@@ -27,10 +27,11 @@ _OPEN_WORDS = re.compile(
     r"|\blorem ipsum\b",
 )
 _DEMANDS = re.compile(r"\b(?:must|should|shall|will|needs? to|has to|have to|is required to)\b", re.I)
-_FOR_USERS = r"user[- ]friendly|intuitive(?:ly)?|easy to (?:use|understand|learn)|easily|responsive|snappy|modern|clean|seamless(?:ly)?"
+_FOR_USERS = r"user[- ]friendly|intuitive(?:ly)?|easy to (?:use|understand|learn)|easily|"
+    r"responsive|snappy|modern|clean|seamless(?:ly)?"
 _FOR_MACHINES = (
-    r"fast|quick(?:ly)?|soon|as soon as possible|in a timely manner|scalable|scales? well|robust(?:ly)?|efficient(?:ly)?|"
-    r"performant|high[- ]performance|highly available|low[- ]latency|reasonable|reasonably|sufficient(?:ly)?|"
+    r"fast|quick(?:ly)?|soon|as soon as possible|in a timely manner|scalable|scales? well|robust(?:ly)?|"
+    r"efficient(?:ly)?|performant|high[- ]performance|highly available|low[- ]latency|reasonable|reasonably|sufficient(?:ly)?|"
     r"appropriate(?:ly)?|reliabl[ey]|flexible|minimal|large number of|state[- ]of[- ]the[- ]art"
 )
 _VAGUE = {
@@ -61,7 +62,8 @@ def check_undecided(subject: Subject) -> Iterator[Finding]:
             if found:
                 said = " ".join(sentence.split())[:120]
                 yield Finding(UNDECIDED, SHOULD, subject.name, passage.line_at(offset + found.start()),
-                              f"Something is left undecided: {found[0]}", "whoever builds it will decide it by accident",
+                              f"Something is left undecided: {found[0]}", 
+                              "whoever builds it will decide it by accident",
                               "decide it, or move it to the open questions with a name and a date",
                               subject=found[0], quote=said)  # fmt: skip
 
@@ -82,7 +84,8 @@ def check_unmeasured(subject: Subject, owner: str) -> Iterator[Finding]:
                 yield Finding(UNMEASURED, severity, subject.name, passage.line_at(offset + found.start()),
                               f"A requirement has no measure: '{' '.join(found[0].split())}'",
                               "two people will disagree whether it is met",
-                              "give the figure, and how it is measured", subject=found[0].lower(), quote=said)  # fmt: skip
+                              "give the figure, and how it is measured",
+                              subject=found[0].lower(), quote=said)  # fmt: skip
 
 
 def open_questions(document: Document) -> list[tuple[int, str]]:
