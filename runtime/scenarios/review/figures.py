@@ -83,8 +83,8 @@ _MOST = ("at most", "up to", "no more", "no longer", "under", "below", "less tha
 _FILLERS = frozenset(
     {"a", "an", "the", "this", "that", "its", "our", "their", "your", "each", "every", "default", "and", "or", "of",
      "for", "with", "has", "have", "is", "are", "be", "if", "when", "new", "same", "all", "by", "in", "on", "at", "to",
-     "any", "no", "must", "should", "will", "can", "may", "which", "whose", "per", "as", "after", "within", "use", "uses",
-     "using", "set", "sets", "we", "it", "also", "but", "there", "then", "now", "only"}
+     "any", "no", "must", "should", "will", "can", "may", "which", "whose", "per", "as", "after", "within", "use",
+     "uses", "using", "set", "sets", "we", "it", "also", "but", "there", "then", "now", "only"}
 )  # fmt: skip
 
 

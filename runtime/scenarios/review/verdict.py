@@ -60,7 +60,7 @@ def points(exchanges: Sequence[Exchange], rulings: dict[str, Ruling]) -> list[di
     """All points for a program to read: kind, path, line, severity, and what became of it."""
     return [
         {"kind": one.finding.kind, "path": one.finding.path, "line": one.finding.line, "severity": one.finding.severity,
-         "became": _became(one, rulings)}
+         "title": one.finding.title, "became": _became(one, rulings)}
         for one in exchanges
     ]  # fmt: skip
 

@@ -20,18 +20,21 @@ __all__ = [
 UNDECIDED, UNMEASURED = "undecided", "no measure"
 OPEN_SECTION = re.compile(r"open (?:question|point|issue)|to be decided|unresolved|undecided|\bTODO\b|\bTBD\b", re.I)
 _BACKGROUND = re.compile(
-    r"background|motivation|context|introduction|non[- ]?goals?|out of scope|history|glossary", re.I
+    r"^[\W\d]*(?:background|motivation|context|introduction|non[- ]?goals?|out of scope|history|glossary)", re.I
 )
 _OPEN_WORDS = re.compile(
     r"(?<![\w-])(?:TODO|TBD|TBC|FIXME|XXX)(?![\w-])|\?\?\?|\bto be (?:decided|determined|defined|confirmed|specified)\b"
     r"|\blorem ipsum\b",
 )
 _DEMANDS = re.compile(r"\b(?:must|should|shall|will|needs? to|has to|have to|is required to)\b", re.I)
-_FOR_USERS = r"user[- ]friendly|intuitive(?:ly)?|easy to (?:use|understand|learn)|easily|"
-    r"responsive|snappy|modern|clean|seamless(?:ly)?"
+_FOR_USERS = (
+    r"user[- ]friendly|intuitive(?:ly)?|easy to (?:use|understand|learn)|easily|responsive|snappy|modern|clean|"
+    r"seamless(?:ly)?"
+)
 _FOR_MACHINES = (
     r"fast|quick(?:ly)?|soon|as soon as possible|in a timely manner|scalable|scales? well|robust(?:ly)?|"
-    r"efficient(?:ly)?|performant|high[- ]performance|highly available|low[- ]latency|reasonable|reasonably|sufficient(?:ly)?|"
+    r"efficient(?:ly)?|performant|high[- ]performance|highly available|low[- ]latency|reasonabl[ey]|"
+    r"sufficient(?:ly)?|"
     r"appropriate(?:ly)?|reliabl[ey]|flexible|minimal|large number of|state[- ]of[- ]the[- ]art"
 )
 _VAGUE = {
@@ -62,7 +65,7 @@ def check_undecided(subject: Subject) -> Iterator[Finding]:
             if found:
                 said = " ".join(sentence.split())[:120]
                 yield Finding(UNDECIDED, SHOULD, subject.name, passage.line_at(offset + found.start()),
-                              f"Something is left undecided: {found[0]}", 
+                              f"Something is left undecided: {found[0]}",
                               "whoever builds it will decide it by accident",
                               "decide it, or move it to the open questions with a name and a date",
                               subject=found[0], quote=said)  # fmt: skip
