@@ -156,7 +156,8 @@ def test_the_command_reviews_a_change_of_a_repository(fleetlog: Fleetlog, tmp_pa
         (["long.diff"], "the diff is damaged: a hunk of b.py is longer than its head says"),
         (["zero.md"], "'zero.md' must be text: it holds zero bytes"),
         (["--diff", "--output=x"], "'--diff' must be revisions, as in main...HEAD or HEAD~3, got '--output=x'"),
-        (["--diff", "x", "--workspace", "inner"], "'--diff' must be revisions of the workspace: x: not a git repository"),  # noqa: E501
+        (["--diff", "x", "--workspace", "inner"],
+         "'--diff' must be revisions of the workspace: x: not a git repository"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_reviewed_is_refused_before_anything_is_recorded(
