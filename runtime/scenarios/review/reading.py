@@ -45,10 +45,14 @@ def read_subject(workspace: str, file: str, revisions: str) -> Subject:
 
 def text_of(workspace: str, file: str, revisions: str) -> str:
     """The text that is reviewed. Raises `InvalidArgument` when it cannot be read, or is too large, or no text."""
+    if bool(file) == bool(revisions):
+        raise InvalidArgument("give either a file of the workspace ('file') or two git revisions of it ('diff')")
     if revisions:
         return _decoded(revisions, _diff(workspace, revisions))
     path = Path(workspace, file)
     try:
+        if not path.resolve().is_relative_to(Path(workspace).resolve()):
+            raise InvalidArgument(f"'file' must be in the workspace, got {file}")
         if path.stat().st_size > MAX_BYTES:
             raise InvalidArgument(f"'{file}' has {path.stat().st_size:,} bytes (limit {MAX_BYTES:,})")
         return _decoded(file, path.read_bytes())
@@ -69,8 +73,6 @@ def repository_of(file: str) -> str:
 
 def check_revisions(workspace: str, revisions: str) -> None:
     """Raises `InvalidArgument` for revisions that git does not know, or that would be options."""
-    if revisions.startswith("-") or not revisions.strip():
-        raise InvalidArgument(f"'--diff' must be revisions, as in main...HEAD or HEAD~3, got {revisions!r}")
     try:
         git_output(workspace, "rev-list", "--max-count=1", _span(revisions), "--")
     except GitFailed as error:
@@ -101,7 +103,10 @@ def target_path(file: str, href: str) -> str:
 
 
 def _span(revisions: str) -> str:
-    """Two commits: comparing one with the working tree could run filters that the repository's configuration names."""
+    """Two commits: comparing one with the working tree could run filters that the repository's configuration names.
+    Raises `InvalidArgument` for what git would take as an option."""
+    if revisions.startswith("-") or not revisions.strip():
+        raise InvalidArgument(f"'--diff' must be revisions, as in main...HEAD or HEAD~3, got {revisions!r}")
     return revisions if ".." in revisions else f"{revisions}..HEAD"
 
 
