@@ -152,7 +152,8 @@ def _anchored(href: str, document: Document, anchor: str) -> Target:
     known = [section.slug for section in document.sections] + list(document.anchors)
     if not anchor or anchor == "top" or anchor in known:
         return Target(href, "there")
-    near = difflib.get_close_matches(slug_of(anchor), known, 1, 0.6)
+    wanted = slug_of(anchor)
+    near = difflib.get_close_matches(wanted, known, 1, 0.6) or [slug for slug in known if slug and slug in wanted]
     return Target(href, "no anchor", f"#{near[0]}" if near else "")
 
 

@@ -63,7 +63,7 @@ def _head(subject: Subject, review: Review) -> list[str]:
     if musts:
         lines += ["", "First of all:"]
         lines += [
-            f"{number}. {_shown(one.title)} ({_places([one], subject.name)})"
+            f"{number}. {_shown(one.title)}" + ("" if "(line " in one.title else f" ({_places([one], subject.name)})")
             for number, one in enumerate(musts[:3], start=1)
         ]
     dissent = [f"{who}: {said.why}" for who, said in review.ruling.said if said.says == "doubts"]
