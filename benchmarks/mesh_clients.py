@@ -69,8 +69,10 @@ class Stdio:
     def close(self) -> None:
         """End its input."""
         assert self._process.stdin is not None
+        assert self._process.stdout is not None
         self._process.stdin.close()
         self._process.wait(5)
+        self._process.stdout.close()
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from fleetlog.domain.values import Budget, HelpPolicy, Usage
 from fleetlog.runtime.access.principal import Scope
 
 __all__ = [
+    "INBOX_COLUMNS",
     "AgentRow",
     "CallRow",
     "DoubtRow",
@@ -244,18 +245,10 @@ def help_row(row: sqlite3.Row) -> HelpRow:
     )
 
 
+INBOX_COLUMNS = "message_id,fleet_id,sender,agent_id,type,payload,correlation_id,broadcast_size,sent_ms,state,position"
+"""Of the view `inbox`, in the order of `InboxMessage`'s fields."""
+
+
 def inbox_message(row: sqlite3.Row) -> InboxMessage:
-    """A message as the view holds it."""
-    return InboxMessage(
-        row["message_id"],
-        row["fleet_id"],
-        row["sender"],
-        row["agent_id"],
-        row["type"],
-        row["payload"],
-        row["correlation_id"],
-        row["broadcast_size"],
-        row["sent_ms"],
-        row["state"],
-        row["position"],
-    )
+    """A message, of a row of `INBOX_COLUMNS`."""
+    return InboxMessage(*row)

@@ -31,6 +31,7 @@ from eventsourcing.sqlite import (
 )
 
 from fleetlog.domain.errors import StoreFault, StoreUnavailable, VersionConflict
+from fleetlog.runtime.wal_room import WalRoom
 
 __all__ = [
     "EventStore",
@@ -238,8 +239,13 @@ class EventStore(Protocol):
 class RecorderStore:
     """An `EventStore` on one of the library's application recorders."""
 
-    def __init__(self, recorder: ApplicationRecorder, datastore: SQLiteDatastore | None = None) -> None:
-        self._recorder, self._datastore = recorder, datastore
+    def __init__(
+        self,
+        recorder: ApplicationRecorder,
+        datastore: SQLiteDatastore | None = None,
+        wal_room: WalRoom | None = None,
+    ) -> None:
+        self._recorder, self._datastore, self._wal_room = recorder, datastore, wal_room
         self._tails: dict[str, int] = {}
         self._closed = False
 
@@ -264,6 +270,8 @@ class RecorderStore:
             self._tails.clear()
         self._tails.update(tails)
         assert positions is not None
+        if self._wal_room is not None:
+            self._wal_room.committed()
         return positions
 
     def _next_tails(self, events: Sequence[NewEvent]) -> dict[str, int]:
@@ -323,6 +331,8 @@ class RecorderStore:
     def close(self) -> None:
         """See `EventStore`."""
         self._closed = True
+        if self._wal_room is not None:
+            self._wal_room.close()
         if self._datastore is not None:
             self._datastore.close()
 
@@ -347,4 +357,4 @@ def open_store(path: Path | None) -> RecorderStore:
         recorder.create_table()
     except (PersistenceError, sqlite3.Error) as error:
         raise StoreFault(f"the log {path} cannot be opened: {error}") from error
-    return RecorderStore(recorder, datastore)
+    return RecorderStore(recorder, datastore, WalRoom(path))

@@ -22,6 +22,7 @@ __all__ = ["Bridge", "Reach", "greeting", "serve_stdio"]
 
 LAST_ANSWERS_S = 0.5
 LOOK_EVERY_S = 0.25
+READ_BYTES = 1 << 20
 INTERNAL_ERROR = -32603
 
 _KEPT = ("initialize", "notifications/initialized", "resources/subscribe")
@@ -119,7 +120,7 @@ class Bridge:
                     self._changed.wait_for(lambda: self._is_asked or self._closed.is_set(), LOOK_EVERY_S)
                 continue
             self._begin(connection)
-            with contextlib.suppress(OSError), connection.makefile("rb") as frames:
+            with contextlib.suppress(OSError), connection.makefile("rb", buffering=READ_BYTES) as frames:
                 for frame in frames:
                     self._hear(frame)
             with self._changed:
