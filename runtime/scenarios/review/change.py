@@ -11,11 +11,22 @@ from fleetlog.runtime.scenarios.review.diffs import Change, ChangedFile, Line
 from fleetlog.runtime.scenarios.review.findings import CONSIDER, SHOULD, Finding
 from fleetlog.runtime.scenarios.review.patterns import Pattern, patterns
 
-__all__ = ["CHECK_REMOVED", "NO_TEST", "SWALLOWED", "TEST_REMOVED", "check_patterns", "check_tests", "code_of"]
+__all__ = [
+    "CHECK_REMOVED",
+    "MAX_LINE_CHARS",
+    "NO_TEST",
+    "SWALLOWED",
+    "TEST_REMOVED",
+    "check_patterns",
+    "check_tests",
+    "code_of",
+]
 
 TEST_REMOVED, CHECK_REMOVED, NO_TEST, SWALLOWED = "test removed", "checks removed", "no test", "swallowed error"
 _MIN_UNTESTED_LINES = 10
 _RENAMED = 0.85
+MAX_LINE_CHARS = 1_000
+"""Of a line of code; what is longer was made by a program."""
 _STRING = re.compile(
     r"(?P<prefix>(?:\b[rbfu]{1,2})?)(?P<quote>\"\"\"|'''|[\"'`])(?P<text>(?:\\.|(?!(?P=quote)).)*)(?P=quote)",
     re.IGNORECASE,
@@ -42,7 +53,7 @@ def check_patterns(change: Change, owner: str) -> Iterator[Finding]:
         quoted = _inside_strings(file, language)
         for line in file.added:
             if line.number not in quoted:
-                yield from _in_line(file.path, language, line, fitting)
+                yield from _in_line(file.path, language, Line(line.number, line.text[:MAX_LINE_CHARS]), fitting)
 
 
 def _in_line(path: str, language: str, line: Line, looked_for: list[Pattern]) -> Iterator[Finding]:

@@ -48,7 +48,7 @@ _NOUNS = (
     r"response time|delays?|quotas?|budgets?|windows?|thresholds?|length|capacity|sizes?|retries|retry count|attempts|"
     r"duration|period|age|backoff|cooldown|grace period|page size|rate|availability|coverage|uptime"
 )
-_QUANTITY = rf"(?P<label>(?:[A-Za-z][\w-]*[ \t\n]+){{0,3}}?(?:{_NOUNS}))"
+_QUANTITY = rf"(?P<label>(?:[A-Za-z][\w-]{{0,30}}[ \t\n]+){{0,3}}?(?:{_NOUNS}))"
 _BOUND = (
     r"(?P<bound>at (?:most|least)|up to|no (?:more|less|longer|fewer) than|(?:a )?(?:maximum|minimum) of|under|below|"
     r"less than|more than|over|within|about|around|approximately|exactly)?"
@@ -61,7 +61,7 @@ _JOIN = (
 )
 _SAID = re.compile(rf"\b{_QUANTITY}{_JOIN}{_BOUND}\s*{_NUMBER}[ \t\n-]?{_UNIT}", re.IGNORECASE)
 _BEFORE = re.compile(
-    rf"(?:{_BOUND}\s+)?(?<![\w.,-]){_NUMBER}[ \t\n-]?{_UNIT}[ \t\n]+(?P<label>(?:[a-z][\w-]*[ \t\n]+){{0,2}}?"
+    rf"(?:{_BOUND}\s+)?(?<![\w.,-]){_NUMBER}[ \t\n-]?{_UNIT}[ \t\n]+(?P<label>(?:[a-z][\w-]{{0,30}}[ \t\n]+){{0,2}}?"
     rf"(?:{_NOUNS}))\b(?![ \t\n]+(?:is|of|:))",
     re.IGNORECASE,
 )
@@ -222,7 +222,7 @@ def _bound_of(bound: str, limits: list[str]) -> str:
 
 
 _COUNTED = re.compile(
-    rf"\b(?P<number>{'|'.join(_WORDS[2:])}|\d{{1,2}})\s+(?:[a-z][\w-]*\s+){{0,2}}?(?P<noun>[a-z][\w-]*s)\b",
+    rf"\b(?P<number>{'|'.join(_WORDS[2:])}|\d{{1,2}})\s+(?:[a-z][\w-]{{0,30}}\s+){{0,2}}?(?P<noun>[a-z][\w-]{{0,30}}s)\b",
     re.IGNORECASE,
 )
 _LOOSE = re.compile(

@@ -232,6 +232,9 @@ def _unchecked_of_diff(subject: Subject) -> Iterator[str]:
     binary = sum(file.is_binary for file in subject.change.files)
     if foreign:
         yield f"- Unsafe patterns in {', '.join(foreign)}: only secrets, personal data, what holds for all languages."
+    long = sum(len(line.text) > change.MAX_LINE_CHARS for file in subject.change.files for line in file.added)
+    if long:
+        yield f"- Ends of {counted(long, 'line')} of over {change.MAX_LINE_CHARS:,} characters: only for secrets."
     if binary:
         yield f"- {counted(binary, 'binary file')}."
     yield "- The code around the change: only the lines of the diff were read. Nothing was run."

@@ -22,14 +22,15 @@ _FORMATS = (
     ("Anthropic key", r"\bsk-ant-[A-Za-z0-9_-]{24,}"),
     ("OpenAI key", r"\bsk-(?:proj-)?[A-Za-z0-9]{32,}\b"),
     ("npm token", r"\bnpm_[A-Za-z0-9]{36}\b"),
-    ("JSON Web Token", r"\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}"),
+    ("JSON Web Token", r"\beyJ[A-Za-z0-9_-]{10,400}\.eyJ[A-Za-z0-9_-]{10,2000}\.[A-Za-z0-9_-]{10,}"),
 )
 _KNOWN = tuple((name, re.compile(pattern)) for name, pattern in _FORMATS)
 _PRIVATE_KEY = re.compile(r"-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----")
-_IN_URL = re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s/:@'\"<>]+:(?P<value>[^\s/@'\"<>]{4,})@")
+_IN_URL = re.compile(r"(?<![a-z0-9+.-])[a-z][a-z0-9+.-]{0,20}://[^\s/:@'\"<>]{1,100}:(?P<value>[^\s/@'\"<>]{4,200})@")
 _ASSIGNED = re.compile(
-    r"(?P<name>[\w.-]*(?:passw(?:or)?d|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|credential)[\w.-]*)"
-    r"[\"']?\s*(?:[:=]|=>)\s*(?P<quote>[\"'`]?)(?P<value>[^\s\"'`,;<>(){}\[\]]{8,})(?P=quote)",
+    r"(?<![\w.-])(?P<name>[\w.-]{0,40}?"
+    r"(?:passw(?:or)?d|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|credential)[\w.-]{0,40})"
+    r"[\"']?\s*(?:[:=]|=>)\s*(?P<quote>[\"'`]?)(?P<value>[^\s\"'`,;<>(){}\[\]]{8,400})(?P=quote)",
     re.IGNORECASE,
 )
 _PLACEHOLDER = re.compile(
@@ -43,7 +44,7 @@ DOCUMENTED = frozenset({"AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYE
 _MIN_ENTROPY_BITS = 3.0
 _MIN_KEY_ENTROPY_BITS = 2.7
 
-_EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]+@(?P<domain>[\w-]+(?:\.[\w-]+)+)\b")
+_EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@(?P<domain>[\w-]{1,63}(?:\.[\w-]{1,63}){1,6})\b")
 _FICTIONAL = re.compile(
     r"(?:^|\.)(?:example\.\w+|test|invalid|localhost|example|local)$|noreply|acme\.|corp\.local", re.I
 )

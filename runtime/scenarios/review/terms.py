@@ -55,7 +55,7 @@ def _shouts(passage: Passage) -> bool:
 def _is_defined(term: str, text: str, document: Document) -> bool:
     name = re.escape(term)
     says = rf"""
-        \w[\w-]*\s+\(\s*["'“]?{name}s?["'”]?\s*[,;)]                # Long Form (LF)
+        \w[\w-]{{0,40}}\s{{1,3}}\(\s*["'“]?{name}s?["'”]?\s*[,;)]                # Long Form (LF)
         | \b{name}s?\s+\((?!\d|see\b|e\.g)[^)]*[a-z]{{3,}}          # LF (Long Form)
         | \b{name}s?\s+(?:stands\s+for|means|denotes|is\s+short\s+for|is\s+(?:a|an|the|our)\b|are\s+(?:the|our)\b)
         | (?:^|\n)\W*{name}s?\s*(?:[:=\u2013\u2014]|\s-\s)\s*\w                # LF: long form

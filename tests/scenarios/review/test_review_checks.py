@@ -2,6 +2,7 @@
 
 import difflib
 import random
+import time
 from collections.abc import Iterable
 
 import pytest
@@ -278,3 +279,21 @@ def test_every_pattern_is_of_a_reviewer_and_of_languages_that_are_known() -> Non
 def test_inputs_are_the_lines_at_the_end_of_a_prompt() -> None:
     assert inputs_of("Do it.\n\nInputs:\nfile: a: b.md\ndiff:\n") == {"file": "a: b.md", "diff": ""}
     assert inputs_of("file: a.md\n") == {}
+
+
+@pytest.mark.parametrize("part", ["a-", "A", "1 ", "a.b@", "[a][", "password", "limit ", "is "])
+def test_a_long_line_of_a_spec_is_read_in_time_that_grows_with_it(part: str) -> None:
+    """Not with its square: at 40,000 characters that took minutes."""
+    started = time.process_time()
+    for reviewer in REVIEWERS:
+        check(spec(part * (40_000 // len(part))), reviewer)
+    assert time.process_time() - started < 10
+
+
+@pytest.mark.parametrize("part", ["<img ", "<div ", "token = ", '"SELECT a', "curl "])
+@pytest.mark.parametrize("path", ["a.py", "a.tsx", "a.sh"])
+def test_a_long_line_of_a_change_is_looked_at_as_far_as_people_write(part: str, path: str) -> None:
+    started = time.process_time()
+    for reviewer in REVIEWERS:
+        check(change("", part * (40_000 // len(part)), path), reviewer)
+    assert time.process_time() - started < 10
