@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fleetlog.domain import commands as c
+from fleetlog.domain.council import Tally
 from fleetlog.domain.fleet import Roster
 from fleetlog.domain.values import Message, Usage, agent_name_of, fleet_id_of
 from fleetlog.runtime.brains.run import RunEnded
@@ -49,6 +50,13 @@ class ActorLink:
         future = post_message(self._engine, fleet_id_of(self._agent_id), message, to, by=self._agent_id)
         sent: Sent = future.result().outcome
         return sent.recipients
+
+    def tell_council(self, council_id: str, command: c.CouncilCommand) -> Tally:
+        """See `AgentLink`."""
+        reply: Reply[Receipt] = Reply()
+        self._engine.residents.post(council_id, Request(command, reply, by=self._agent_id))
+        tally: Tally = reply.result().outcome
+        return tally
 
     def roster(self) -> Roster:
         """See `AgentLink`."""

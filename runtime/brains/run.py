@@ -19,6 +19,7 @@ import msgspec
 
 from fleetlog.domain import commands as c
 from fleetlog.domain.agent import StepRecord
+from fleetlog.domain.council import Tally
 from fleetlog.domain.errors import Fault, Refused, RuntimeClosed
 from fleetlog.domain.fleet import Roster
 from fleetlog.domain.values import AgentSpec, Message, Usage
@@ -89,6 +90,9 @@ class AgentLink(Protocol):
 
     def send(self, message: Message, to: str) -> tuple[str, ...]:
         """Deliver to a peer, or with `*` to all others; the recipients. Raises `Refused` or `Fault`."""
+
+    def tell_council(self, council_id: str, command: c.CouncilCommand) -> Tally:
+        """Give a council a command of this agent's; how it stands after the commit. Raises `Refused` or `Fault`."""
 
     def roster(self) -> Roster:
         """The fleet's members."""

@@ -8,12 +8,17 @@ from types import MappingProxyType
 from fleetlog.domain.values import FleetSpec, TemplateVariable
 from fleetlog.runtime.scenarios.explore.spec import explore_by_claude_spec, explore_spec
 from fleetlog.runtime.scenarios.research import ResearchOrder, research_spec
+from fleetlog.runtime.scenarios.review.spec import review_by_claude_spec, review_spec
 from fleetlog.runtime.template_queries import BUNDLED_VERSION, TemplateRow
 
 __all__ = ["bundled_templates"]
 
 CODE = TemplateVariable("workspace", "The path of the code base.")
 MODEL = TemplateVariable("model", "The model: its id, or sonnet, opus, haiku, fable; empty for the default.", "")
+PLACE = TemplateVariable("workspace", "The folder the file's links stay in, or the repository.")
+FILE = TemplateVariable("file", "The path in it of a Markdown spec, or of a .diff or .patch.", "")
+DIFF = TemplateVariable("diff", "Or: the git revisions whose change is reviewed, as main...HEAD.", "")
+REVIEW = "Review a spec or a change from three sides: a debate, a council, one review."
 BY_CLAUDE = "The same, driven by Claude."
 
 
@@ -23,6 +28,16 @@ def bundled_templates() -> Mapping[str, TemplateRow]:
     rows = (
         _row("explore", "Explore a code base before a refactor: map, risks, plan.", explore_spec("${workspace}"), CODE),
         _row("explore-by-claude", BY_CLAUDE, explore_by_claude_spec("${workspace}", "${model}"), CODE, MODEL),
+        _row("review", REVIEW, review_spec("${workspace}", "${file}", "${diff}"), PLACE, FILE, DIFF),
+        _row(
+            "review-by-claude",
+            BY_CLAUDE,
+            review_by_claude_spec("${workspace}", "${file}", "${diff}", "${model}"),
+            PLACE,
+            FILE,
+            DIFF,
+            MODEL,
+        ),
         _row(
             "research-by-claude",
             "Research a question: a lead, three researchers and a fact checker, driven by Claude, on the web.",
