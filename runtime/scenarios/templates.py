@@ -7,6 +7,12 @@ from types import MappingProxyType
 
 from fleetlog.domain.values import FleetSpec, TemplateVariable
 from fleetlog.runtime.scenarios.explore.spec import explore_by_claude_spec, explore_spec
+from fleetlog.runtime.scenarios.migrate.spec import (
+    BRANCH,
+    MigrationOrder,
+    migrate_by_claude_spec,
+    migrate_spec,
+)
 from fleetlog.runtime.scenarios.research import ResearchOrder, research_spec
 from fleetlog.runtime.scenarios.review.spec import review_by_claude_spec, review_spec
 from fleetlog.runtime.template_queries import BUNDLED_VERSION, TemplateRow
@@ -16,6 +22,8 @@ __all__ = ["bundled_templates"]
 CODE = TemplateVariable("workspace", "The path of the code base.")
 MODEL = TemplateVariable("model", "The model: its id, or sonnet, opus, haiku, fable; empty for the default.", "")
 PLACE = TemplateVariable("workspace", "The folder the file's links stay in, or the repository.")
+REPOSITORY = TemplateVariable("workspace", "The path of the git repository.")
+BRANCH_NAME = TemplateVariable("branch", "Where verified changes are committed.", BRANCH)
 FILE = TemplateVariable("file", "The path in it of a Markdown spec, or of a .diff or .patch.", "")
 DIFF = TemplateVariable("diff", "Or: the git revisions whose change is reviewed, as main...HEAD.", "")
 REVIEW = "Review a spec or a change from three sides: a debate, a council, one review."
@@ -28,6 +36,22 @@ def bundled_templates() -> Mapping[str, TemplateRow]:
     rows = (
         _row("explore", "Explore a code base before a refactor: map, risks, plan.", explore_spec("${workspace}"), CODE),
         _row("explore-by-claude", BY_CLAUDE, explore_by_claude_spec("${workspace}", "${model}"), CODE, MODEL),
+        _row(
+            "migrate",
+            "Migrate tests from unittest to pytest, each change verified in a git work tree before it is committed.",
+            migrate_spec(MigrationOrder("${workspace}", "${python}", "${branch}")),
+            REPOSITORY,
+            TemplateVariable("python", "The Python that has pytest and what the tests need.", "python3"),
+            BRANCH_NAME,
+        ),
+        _row(
+            "migrate-by-claude",
+            BY_CLAUDE,
+            migrate_by_claude_spec(MigrationOrder("${workspace}", "python3", "${branch}"), "${model}"),
+            REPOSITORY,
+            BRANCH_NAME,
+            MODEL,
+        ),
         _row("review", REVIEW, review_spec("${workspace}", "${file}", "${diff}"), PLACE, FILE, DIFF),
         _row(
             "review-by-claude",

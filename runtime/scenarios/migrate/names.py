@@ -13,6 +13,9 @@ API = frozenset(name for name in dir(unittest.TestCase) if not name.startswith("
 """What a class has from TestCase, also what newer Pythons took away."""
 
 
+_CASES = ("TestCase", "IsolatedAsyncioTestCase")
+
+
 class Names(Struct, frozen=True):
     """`known` maps what this file writes to what unittest calls it: {"unittest.skip": "skip", "TC": "TestCase"}."""
 
@@ -102,7 +105,7 @@ def _line(name: str, parents: Mapping[str, list[str]]) -> Iterator[str]:
 
 def _family(nodes: list[cst.ClassDef], lines: Mapping[str, frozenset[str]], names: Names) -> Family:
     own = {node.name.value for node in nodes}
-    direct = {node.name.value for node in nodes if any(names.of(base.value) == "TestCase" for base in node.bases)}
+    direct = {node.name.value for node in nodes if any(names.of(base.value) in _CASES for base in node.bases)}
     strangers = {
         node.name.value: written
         for node in nodes
