@@ -13,7 +13,7 @@ from fleetlog.runtime.scenarios.migrate.spec import (
     migrate_by_claude_spec,
     migrate_spec,
 )
-from fleetlog.runtime.scenarios.research import ResearchOrder, research_spec
+from fleetlog.runtime.scenarios.research import ResearchOrder, offline_research_spec, research_spec
 from fleetlog.runtime.scenarios.review.spec import review_by_claude_spec, review_spec
 from fleetlog.runtime.template_queries import BUNDLED_VERSION, TemplateRow
 
@@ -61,6 +61,13 @@ def bundled_templates() -> Mapping[str, TemplateRow]:
             FILE,
             DIFF,
             MODEL,
+        ),
+        _row(
+            "research",
+            "Answer a question from a folder of documents, in their words, each with its place.",
+            offline_research_spec(ResearchOrder("${question}", "${workspace}")),
+            TemplateVariable("question", "What is to be found out."),
+            TemplateVariable("workspace", "The folder with the documents."),
         ),
         _row(
             "research-by-claude",
