@@ -240,19 +240,21 @@ def _line(workspace: str, good: str) -> list[str]:
         return []
 
 
-def _carried(workspace: str, test: str) -> list[str]:
-    """What today's test stands on: its file, the conftests above it, the test files that it imports."""
-    files, path = frozenset(look_at(workspace).files), file_of(test)
+def _basis(workspace: str, test: str) -> tuple[list[str], bool]:
+    """What today's test stands on (its file, the conftests above it, the test files that it imports), and whether the
+    workspace has changes that are not committed."""
+    ground = look_at(workspace)
+    files, path = frozenset(ground.files), file_of(test)
     folders = path.split("/")[:-1]
     above = ["/".join([*folders[:end], "conftest.py"]) for end in range(len(folders) + 1)]
     beside = [one for one in imported_files(source_of(workspace, path), files) if is_test_file(one)]
-    return [one for one in (path, *above, *beside) if one in files]
+    return [one for one in (path, *above, *beside) if one in files], ground.is_dirty
 
 
 def _searched(ctx: "Context", order: Order, case: Case, clues: git.Clues, line: list[str]) -> Finding:
     """Run the case's first test at older commits until it is known which one broke it."""
     number, test = case.cluster.id, case.tests[0]
-    carried = list(ctx.step(f"what {number} stands on", "pure", _carried, ctx.workspace or "", test))
+    carried, is_dirty = ctx.step(f"what {number} stands on", "pure", _basis, ctx.workspace or "", test)
     runner = Runner(ctx.tool_run, ctx.workspace or "", order, ctx.agent_id)
     runs: Counter[str] = Counter()
 
@@ -263,7 +265,7 @@ def _searched(ctx: "Context", order: Order, case: Case, clues: git.Clues, line: 
         attempt = msgspec.convert(ctx.step(name, "pure", probe, runner, test, line[at], carried), Attempt)
         return judged(attempt, case.cluster.exception)
 
-    if look(0) == "good":
+    if is_dirty and look(0) == "good":
         return not_committed(case)
     found = search(len(line), look, len(line) - 1 if order.good else None)
     confirmed = _confirmed(found, line, look)

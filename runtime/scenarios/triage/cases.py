@@ -19,7 +19,7 @@ from fleetlog.runtime.scenarios.triage.facts import (
 
 __all__ = ["by_signs", "cases_of", "fails_here"]
 
-_STEADY, _BROKEN, _SOMETIMES, _IN_FILE, _NOT_AGAIN = "unusable", "broken", "sometimes", "in its file", "not again"
+_UNUSABLE, _BROKEN, _SOMETIMES, _IN_FILE, _NOT_AGAIN = "unusable", "broken", "sometimes", "in its file", "not again"
 
 
 def by_signs(cluster: Cluster) -> Case:
@@ -52,7 +52,7 @@ def cases_of(cluster: Cluster, runs: Sequence[TestRuns]) -> list[Case]:
 def _behaviour(runs: TestRuns) -> str:
     outcomes = {attempt.outcome for attempt in runs.attempts if attempt.outcome in ("passed", "failed")}
     if not outcomes:
-        return _STEADY
+        return _UNUSABLE
     if outcomes == {"failed"}:
         return _BROKEN
     if outcomes == {"passed"}:
@@ -91,7 +91,7 @@ def _case(cluster: Cluster, behaviour: str, members: Sequence[TestRuns]) -> Case
             said = f"could not be run here: {_code([why])}" if why else "could not be run here"
             return Case(cluster, tests, UNDECIDED, evidence=(said,))
         case "broken":
-            return Case(cluster, tests, evidence=(f"fails in {counts[0]} of {sum(counts)} runs",))
+            return Case(cluster, tests, evidence=(f"fails in each of {sum(counts)} runs",))
         case "sometimes":
             return Case(
                 cluster, tests, FLAKY, shown=True, evidence=(f"passes in {counts[1]} of {sum(counts)} runs{uses}",)

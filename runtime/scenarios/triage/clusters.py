@@ -63,7 +63,8 @@ def _key(failure: Failure, frames: Sequence[Frame]) -> tuple[str, ...]:
     places = [f"{frame.path}:{frame.function}" for frame in _telling(frames)]
     if not places and failure.phase != "collection":
         places = [file_of(failure.test), "" if _says_much(failure) else bare_name(failure.test)]
-    return (trace.exception, normalised(trace.message), *places)
+    message = "" if trace.exception == "KeyError" else normalised(trace.message)  # which key is like which number
+    return (trace.exception, message, *places)
 
 
 def _says_much(failure: Failure) -> bool:
@@ -82,7 +83,7 @@ def _cluster(
     members: Sequence[tuple[Failure, tuple[Frame, ...]]], ground: Ground, sources: Mapping[str, str]
 ) -> Cluster:
     failure, frames = members[0]
-    sign, quote = next(_signs((one for one, _ in members), frozenset(ground.files)), ("", ""))
+    sign, quote = next(_signs([one for one, _ in members], frozenset(ground.files), sources), ("", ""))
     return Cluster(
         id="",
         exception=failure.trace.exception or "a failure",
@@ -96,5 +97,5 @@ def _cluster(
     )
 
 
-def _signs(failures: Iterable[Failure], files: frozenset[str]) -> Iterator[tuple[str, str]]:
-    return (found for failure in failures if (found := infrastructure(failure.trace, files)))
+def _signs(failures: Iterable[Failure], files: frozenset[str], sources: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    return (found for failure in failures if (found := infrastructure(failure.trace, files, sources)))

@@ -12,7 +12,7 @@ TEST_COMMAND = "python -m pytest -q {test}"
 
 
 class Order(Struct, frozen=True):
-    """`log` is the path of the log. A failing test is run `rerun` times (0: nothing is run). `good` is a commit where the
+    """`log` is the path of the log. A failing test is run `rerun` times (0: none is run). `good` is a commit where the
     tests passed (empty: it is searched for). `test_command` runs one test, `{test}`, within `timeout_s`. At most
     `debuggers` agents are attached."""
 

@@ -98,7 +98,7 @@ def figures(done: Triage) -> dict[str, Any]:
 def report(done: Triage, name: str) -> str:
     """The Markdown."""
     items = _items(done)
-    parts = [f"# Test failure triage: {plain(name)}", _answer(done, items), _todo(done, items)]
+    parts = [f"# Test failure triage: {code(name)}", _answer(done, items), _todo(items)]
     parts += [_section(kind, [item for item in items if item.kind == kind]) for kind in CLASSES]
     return "\n\n".join(filter(None, [*parts, _tests(items), _method(done, items)])) + "\n"
 
@@ -113,32 +113,38 @@ def _answer(done: Triage, items: Sequence[Item]) -> str:
         for kind in CLASSES
         if (of := [item for item in items if item.kind == kind])
     ]
-    head = f"**{_counted(count, 'failing test')}, {_counted(len(items), 'cluster')}**: {_main(done, items)}"
+    head = f"**{_counted(count, 'failing test')}, {_counted(len(items), 'cluster')}**: {_main(items)}"
     lines = [head, table(["class", "tests", "clusters", "which means", "how sure"], rows)]
     if done.log.counted is not None and done.log.counted != count:
         lines.append(f"The log counts {done.log.counted} failures, and {count} tests could be read from it.")
     return "\n\n".join(lines)
 
 
-def _main(done: Triage, items: Sequence[Item]) -> str:
+def _main(items: Sequence[Item]) -> str:
     commits = Counter[str]()
     for item in items:
         if item.finding.culprit and item.kind == REGRESSION:
             commits[item.finding.suspects[0].commit] += item.size
     if commits:
         total = _counted(sum(commits.values()), "test")
-        return f"{_counted(len(commits), 'commit')} broke {total}; {_rest(items)}."
+        rest = _rest([item for item in items if not (item.finding.culprit and item.kind == REGRESSION)])
+        return f"{_counted(len(commits), 'commit')} broke {total}" + (f"; {rest}." if rest else ".")
     return f"{_rest(items)}."
 
 
 def _rest(items: Sequence[Item]) -> str:
     counts = [(kind, sum(item.size for item in items if item.kind == kind)) for kind in CLASSES]
-    return ", ".join(f"{count} {_word(kind, count)}" for kind, count in counts if count)
+    return ", ".join(f"{count} {_word(kind)}" for kind, count in counts if count)
 
 
-def _word(kind: str, count: int) -> str:
-    words = {REGRESSION: "regressed", REAL_BUG: "never right", FLAKY: "flaky", INFRASTRUCTURE: "for infrastructure"}
-    return words.get(kind, "not decided" if count else "")
+def _word(kind: str) -> str:
+    words = {
+        REGRESSION: "regressed",
+        REAL_BUG: "never passed",
+        FLAKY: "flaky",
+        INFRASTRUCTURE: "due to the environment",
+    }
+    return words.get(kind, "not decided")
 
 
 def _sure(items: Sequence[Item]) -> str:
@@ -156,10 +162,10 @@ def _counted(count: int, noun: str) -> str:
 # --- what to do ----------------------------------------------------------------------------------
 
 
-def _todo(done: Triage, items: Sequence[Item]) -> str:
+def _todo(items: Sequence[Item]) -> str:
     steps = [*_reverts(items), *_repairs(items)]
     steps.sort(key=lambda step: -step[0])
-    rest = [*_mend(done, items), *_steady(items), *_decide(items)]
+    rest = [*_mend(items), *_steady(items), *_decide(items)]
     lines = [f"{number}. {text}" for number, (_, text) in enumerate([*steps, *rest], 1)]
     return "## What to do first\n\n" + "\n".join(lines) if lines else ""
 
@@ -197,7 +203,7 @@ def _repairs(items: Iterable[Item]) -> list[tuple[int, str]]:
     return found
 
 
-def _mend(done: Triage, items: Iterable[Item]) -> list[tuple[int, str]]:
+def _mend(items: Iterable[Item]) -> list[tuple[int, str]]:
     return [
         (item.size, f"Mend {_where(item)}: {_counted(item.size, 'test')} ({item.finding.case}).")
         for item in sorted(items, key=lambda item: -item.size)
@@ -267,9 +273,9 @@ def _method(done: Triage, items: Sequence[Item]) -> str:
     runs = sum(finding.runs for finding in done.findings)
     where = f"commit {code(done.ground.revision)}" if done.ground.revision else "no git repository"
     lines = [
-        f"- Read: a {done.log.kind} with {_counted(len(done.log.failures), 'failing test')}; the workspace is at {where}"
+        f"- Read: {done.log.kind}, {_counted(len(done.log.failures), 'failing test')}; the workspace is at {where}"
         + (", with changes that are not committed, which were run too." if done.ground.is_dirty else "."),
-        "- Clusters: the same exception, the same message but for numbers, ids, paths and times, and the same innermost "
+        "- Clusters: the same exception, the same message but for numbers, ids, paths and times, the same innermost "
         "frames in the workspace. Tests of a cluster that then behaved differently were told apart (`a`, `b`).",
         *_how_it_ran(done, runs),
         *_left_out(done, items),
@@ -294,6 +300,6 @@ def _left_out(done: Triage, items: Sequence[Item]) -> list[str]:
     lines = ["- Not looked at: files that git ignores (copies do not have them), order dependence across files, causes "
              "outside Python code; the other tests of a cluster at older commits."]  # fmt: skip
     if any(item.kind == INFRASTRUCTURE for item in items) and not done.order.good:
-        lines.append("- Whether a commit changed an address that is refused now: name a commit at which the tests passed "
+        lines.append("- Whether a commit changed an address that is refused now: name a commit at which they passed "
                      "with `--bisect`, and infrastructure is tried there too.")  # fmt: skip
     return lines

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Runner", "probe", "run_again"]
 
-MAX_TESTS, MAX_ALONE, EXTRA_RUNS = 40, 5, 9
+MAX_TESTS, MAX_ALONE, EXTRA_RUNS = 40, 2, 9
 """Of one cluster: so many tests are run; so many of those that failed with others also alone; and what shows marks of
 chance but fails each time is run so many times more."""
 

@@ -45,30 +45,37 @@ _OWN_WORDS = ("AssertionError", "Failed", "")
 
 _CHANCE = re.compile(
     r"\brandom\b|\bsecrets\.|\buuid[14]\b|\btime\.(?:time|monotonic|perf_counter|sleep)|\bsleep\(|\.now\(|\.today\(|"
-    r"\butcnow\(|\bthreading\b|\bThread\(|\basyncio\b|\bThreadPool|\bgetpid\("
+    r"\butcnow\(|\bhash\(|\bthreading\b|\bThread\(|\basyncio\b|\bThreadPool|\bgetpid\("
 )
 
 
-def infrastructure(trace: Trace, files: frozenset[str]) -> tuple[str, str] | None:
+def infrastructure(trace: Trace, files: frozenset[str], sources: Mapping[str, str]) -> tuple[str, str] | None:
     """(the kind of trouble, the words that say so), when something outside the workspace broke."""
     if trace.exception in _OWN_WORDS:
         return None
-    return next(_found(trace, files), None)
+    return next(_found(trace, files, sources), None)
 
 
-def _found(trace: Trace, files: frozenset[str]) -> Iterator[tuple[str, str]]:
+def _found(trace: Trace, files: frozenset[str], sources: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     inner = own_path(trace.frames[-1].path, files) if trace.frames else ""
+    is_raised = bool(inner) and _is_raised(sources.get(inner, ""), trace.frames[-1].line)
     for words in reversed(trace.said):
         for name, pattern in _SIGNS:
-            if pattern.search(words) and (not inner or "[Errno" in words or name in _OUTRIGHT):
+            if pattern.search(words) and (not is_raised or "[Errno" in words or name in _OUTRIGHT):
                 yield name, words
         module = _MODULE.search(words)
         if module and not _is_own(module[1], files):
             yield "dependency not installed", words
         if _PROGRAM.search(words) and trace.frames and not inner:
             yield "program not installed", words
-    if trace.exception == "MemoryError" and not inner:
+    if trace.exception == "MemoryError" and not is_raised:
         yield "out of memory", "MemoryError"
+
+
+def _is_raised(source: str, line: int) -> bool:
+    """The line raises by itself, or cannot be seen."""
+    lines = source.splitlines()
+    return not 1 <= line <= len(lines) or lines[line - 1].strip().startswith("raise")
 
 
 def _is_own(module: str, files: frozenset[str]) -> bool:

@@ -83,6 +83,8 @@ def _raised(words: str, named: str) -> tuple[str, str]:
     found = _RAISED.match(words)
     if found and (found[2] is not None or found[1] == words) and (named in ("", found[1]) or _is_error(found[1])):
         return found[1].rpartition(".")[2], (found[2] or "").strip()
+    if named and words.startswith((f"{named}: ", f"{named.rpartition('.')[2]}: ")):
+        return named.rpartition(".")[2], words.partition(": ")[2]
     if words.startswith("assert "):
         return "AssertionError", words
     return named.rpartition(".")[2], words
