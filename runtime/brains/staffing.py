@@ -58,12 +58,12 @@ class StaffsFleet:
     def _attached(self, spec: AgentSpec, key: str) -> str:
         return agent_name_of(self._run.link.attach(spec, self.workspace or "", key))
 
-    def route_work(self, description: str, top_n: int = 1) -> list[Match]:
+    def route_work(self, description: str, top_n: int = 1, *, step_name: str = "") -> list[Match]:
         """The peers in this fleet that fit this work best, best first; without this agent itself. Those that have ended
         or are paused are not among them."""
         checks.text("description", description, empty=False)
         checks.integer("top_n", top_n)
-        found = self.step("route_work", "pure", self._linked, lambda: self._matches(description, top_n))
+        found = self.step(step_name or "route_work", "pure", self._linked, lambda: self._matches(description, top_n))
         return msgspec.convert(found, list[Match])
 
     def _matches(self, description: str, top_n: int) -> list[Match]:

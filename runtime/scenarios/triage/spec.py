@@ -35,14 +35,15 @@ def triage_spec(workspace: str, order: Order) -> FleetSpec:
 
 
 _CLAUDE = """\
-The log of failing tests is {log} (search it, do not read it from its top). {how} Sort the failures into clusters, and \
-each cluster into regression, flaky, infrastructure or real bug, with evidence: run the smallest test of a cluster \
-again ({rerun} times, alone) with `{command}`, look at `git log` and `git blame`. For each cluster that is a \
-regression or a real bug attach a debugger (attach_agent; at most {debuggers}, with the skills the cluster asks for), find \
-who fits it best (route_work), and hand it over (send_message, type "handoff"): the cluster, one command that reproduces \
-it, suspects, what is ruled out. Go on while they work. Wait for their findings (type "result"), then submit the \
-report: first the answer, a table by class; what to do first; for each cluster its count, first failing test, evidence \
-and suspects (commit, author, subject, why); what could not be decided.\
+The log of failing tests is {log} (search it, do not read it from its top). {how} Sort the failures into \
+clusters, and each cluster into regression, flaky, infrastructure or real bug, with evidence: run the smallest \
+test of a cluster again ({rerun} times, alone) with `{command}`, look at `git log` and `git blame`. For each \
+cluster that is a regression or a real bug attach a debugger (attach_agent; at most {debuggers}, with the skills \
+the cluster asks for), find who fits it best (route_work), and hand it over (send_message, type "handoff"): the \
+cluster, one command that reproduces it, suspects, what is ruled out. Go on while they work. Wait for their \
+findings (type "result"), then submit the report: first the answer, a table by class; what to do first; for each \
+cluster its count, first failing test, evidence and suspects (commit, author, subject, why); what could not be \
+decided.\
 """
 
 
