@@ -8,12 +8,17 @@ from types import MappingProxyType
 from fleetlog.domain.values import FleetSpec, TemplateVariable
 from fleetlog.runtime.scenarios.explore.spec import explore_by_claude_spec, explore_spec
 from fleetlog.runtime.scenarios.research import ResearchOrder, research_spec
+from fleetlog.runtime.scenarios.triage.order import TEST_COMMAND, Order
+from fleetlog.runtime.scenarios.triage.spec import triage_by_claude_spec, triage_spec
 from fleetlog.runtime.template_queries import BUNDLED_VERSION, TemplateRow
 
 __all__ = ["bundled_templates"]
 
 CODE = TemplateVariable("workspace", "The path of the code base.")
 MODEL = TemplateVariable("model", "The model: its id, or sonnet, opus, haiku, fable; empty for the default.", "")
+LOG = TemplateVariable("log", "The log of failing tests: JUnit XML, or what pytest printed.")
+TESTS = TemplateVariable("test_command", "What runs one test, {test}.", TEST_COMMAND)
+GOOD = TemplateVariable("good", "A commit at which the tests passed; empty when none is known.", "")
 BY_CLAUDE = "The same, driven by Claude."
 
 
@@ -28,6 +33,24 @@ def bundled_templates() -> Mapping[str, TemplateRow]:
             "Research a question: a lead, three researchers and a fact checker, driven by Claude, on the web.",
             research_spec(ResearchOrder("${question}", model="${model}")),
             TemplateVariable("question", "What is to be found out."),
+            MODEL,
+        ),
+        _row(
+            "triage",
+            "Sort failing tests into regressions, real bugs, flaky tests and infrastructure, with the commits to blame.",
+            triage_spec("${workspace}", Order("${log}", good="${good}", test_command="${test_command}")),
+            CODE,
+            LOG,
+            GOOD,
+            TESTS,
+        ),
+        _row(
+            "triage-by-claude",
+            BY_CLAUDE,
+            triage_by_claude_spec("${workspace}", Order("${log}", test_command="${test_command}"), "${model}"),
+            CODE,
+            LOG,
+            TESTS,
             MODEL,
         ),
     )

@@ -42,7 +42,9 @@ def test_47_failures_are_sorted_as_they_are(tmp_path: Path, capsys: pytest.Captu
     found = score(output["tests"], truth["classes"])
     with capsys.disabled():
         sys.stdout.write(
-            f"\nseed {seed}: " + ", ".join(f"{kind} {p:.2f}/{r:.2f}" for kind, (p, r) in found.items()) + "\n"
+            f"\nseed {seed}, precision/recall: "
+            + ", ".join(f"{kind} {p:.2f}/{r:.2f}" for kind, (p, r) in found.items())
+            + "\n"
         )
     assert output["failures"] == len(truth["classes"]) == 47
     mistakes = wrong(output["tests"], truth["classes"])
