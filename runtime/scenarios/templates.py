@@ -37,7 +37,7 @@ def bundled_templates() -> Mapping[str, TemplateRow]:
         ),
         _row(
             "triage",
-            "Sort failing tests into regressions, real bugs, flaky tests and infrastructure, with the commits to blame.",
+            "Sort failing tests: regressions, real bugs, flaky tests, infrastructure; with the commits to blame.",
             triage_spec("${workspace}", Order("${log}", good="${good}", test_command="${test_command}")),
             CODE,
             LOG,

@@ -18,6 +18,7 @@ from fleetlog.runtime.scenarios.inputs import inputs_of
 from fleetlog.runtime.scenarios.triage import suspects as git
 from fleetlog.runtime.scenarios.triage.cases import by_signs, cases_of, fails_here
 from fleetlog.runtime.scenarios.triage.clusters import clusters_of
+from fleetlog.runtime.scenarios.triage.cutting import cut_to
 from fleetlog.runtime.scenarios.triage.facts import (
     INFRASTRUCTURE,
     UNDECIDED,
@@ -106,7 +107,7 @@ def _tried_where_it_passed(ctx: "Context", runner: Runner, cases: list[Case]) ->
     if not runner.order.good or cases[0].kind != INFRASTRUCTURE or not fails_here(cases[0]):
         return cases
     case, good = cases[0], runner.order.good
-    made = ctx.step(f"run {case.cluster.id} at {good[:10]}", "pure", probe, runner, case.tests[0], good, [])
+    made = ctx.step(f"run {case.cluster.id} at {good[:10]}", "pure", probe, runner, case.tests[0], good, {})
     if msgspec.convert(made, Attempt).outcome != "passed":
         return cases
     return [msgspec.structs.replace(case, kind="", evidence=(*case.evidence, f"passes at `{good[:10]}`"))]
@@ -240,15 +241,16 @@ def _line(workspace: str, good: str) -> list[str]:
         return []
 
 
-def _basis(workspace: str, test: str) -> tuple[list[str], bool]:
-    """What today's test stands on (its file, the conftests above it, the test files that it imports), and whether the
-    workspace has changes that are not committed."""
+def _basis(workspace: str, test: str) -> tuple[dict[str, str], bool]:
+    """What today's test stands on (its file, cut to it, the conftests above it, the test files that it imports), by
+    path; and whether the workspace has changes that are not committed."""
     ground = look_at(workspace)
     files, path = frozenset(ground.files), file_of(test)
     folders = path.split("/")[:-1]
     above = ["/".join([*folders[:end], "conftest.py"]) for end in range(len(folders) + 1)]
     beside = [one for one in imported_files(source_of(workspace, path), files) if is_test_file(one)]
-    return [one for one in (path, *above, *beside) if one in files], ground.is_dirty
+    texts = {one: source_of(workspace, one) for one in (path, *above, *beside) if one in files}
+    return texts | ({path: cut_to(texts[path], test)} if path in texts else {}), ground.is_dirty
 
 
 def _searched(ctx: "Context", order: Order, case: Case, clues: git.Clues, line: list[str]) -> Finding:

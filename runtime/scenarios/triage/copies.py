@@ -4,7 +4,7 @@ workspace is only read: a git repository is cloned by reference, with what is no
 
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -31,20 +31,20 @@ class Copy:
 
 
 @contextmanager
-def copy_of(workspace: str, tag: str, revision: str = "", carried: Iterable[str] = ()) -> Iterator[Copy]:
+def copy_of(workspace: str, tag: str, revision: str = "", carried: Mapping[str, str] | None = None) -> Iterator[Copy]:
     """A copy that is gone afterwards; what a killed process of the same `tag` has left is cleared away too. `carried`
-    are files that it has as they are in the workspace now, whatever the revision. Raises `GitFailed`."""
+    are texts of files (by their path in the workspace) that it has, whatever the revision. Raises `GitFailed`."""
     scratch = Path(tempfile.gettempdir())
     for left in scratch.glob(f"fleetlog.{tag}.*"):
         shutil.rmtree(left, ignore_errors=True)
     root = Path(tempfile.mkdtemp(prefix=f"fleetlog.{tag}.", dir=scratch))
     try:
-        yield _made(workspace, root / "copy", revision, tuple(carried))
+        yield _made(workspace, root / "copy", revision, carried or {})
     finally:
         shutil.rmtree(root, ignore_errors=True)
 
 
-def _made(workspace: str, top: Path, revision: str, carried: tuple[str, ...]) -> Copy:
+def _made(workspace: str, top: Path, revision: str, carried: Mapping[str, str]) -> Copy:
     try:
         source = git_output(workspace, "rev-parse", "--show-toplevel").decode().rstrip("\n")
         commit = git_output(workspace, "rev-parse", "--verify", f"{revision or 'HEAD'}^{{commit}}").decode().strip()
@@ -58,8 +58,10 @@ def _made(workspace: str, top: Path, revision: str, carried: tuple[str, ...]) ->
     git_output(str(top), "checkout", "--quiet", "--force", "--detach", commit, timeout_s=300)
     if not revision:
         _lay_over(Path(source), top)
-    for path in carried:
-        _take(Path(workspace, path), top / prefix / path)
+    for path, text in carried.items():
+        place = top / prefix / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(text, encoding="utf-8")
     git_output(str(top), "add", "--all", "--force", timeout_s=120)
     git_output(str(top), *_AUTHOR, "commit", "--quiet", "--allow-empty", "--message", "as it is", timeout_s=120)
     return Copy(top, top / prefix, is_git=True)

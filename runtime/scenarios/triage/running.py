@@ -4,7 +4,7 @@ limit, which dies with the agent's run.
 
 import os
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -118,8 +118,8 @@ def _in_files(runner: Runner, copy: Copy, tests: Iterable[str]) -> dict[str, Att
     return found
 
 
-def probe(runner: Runner, test: str, revision: str, carried: Sequence[str]) -> Attempt:
-    """Run one test at an older commit; where the commit does not have it, as the workspace has it now."""
+def probe(runner: Runner, test: str, revision: str, carried: Mapping[str, str]) -> Attempt:
+    """Run one test at an older commit; where the commit does not have it, with the `carried` files."""
     try:
         with copy_of(runner.workspace, runner.tag, revision) as copy:
             found = runner.attempt(copy, [test])[test]

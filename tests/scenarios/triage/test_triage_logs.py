@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -108,7 +109,7 @@ def test_a_chained_exception_ends_where_the_last_one_was_raised(long_log: str) -
     ]
 
 
-PREFIXES = {
+PREFIXES: dict[str, Callable[[int], str]] = {
     "GitHub": lambda n: f"2026-11-23T10:{n % 60:02d}:00.{n:07d}Z ",
     "gh": lambda n: f"test (3.11)\tRun pytest\t2026-11-23T10:{n % 60:02d}:00.{n:07d}Z ",
     "GitLab": lambda n: f"2026-11-23T10:{n % 60:02d}:00.{n:06d}Z 01O ",

@@ -11,6 +11,7 @@ from fleetlog.runtime.brains.processes import CommandResult
 from fleetlog.runtime.scenarios.inputs import inputs_of
 from fleetlog.runtime.scenarios.triage.clusters import clusters_of, normalised
 from fleetlog.runtime.scenarios.triage.copies import copy_of
+from fleetlog.runtime.scenarios.triage.cutting import cut_to
 from fleetlog.runtime.scenarios.triage.facts import Failure, Frame, Ground, Trace
 from fleetlog.runtime.scenarios.triage.order import Order, inputs_text, order_of
 from fleetlog.runtime.scenarios.triage.outcomes import outcomes_of
@@ -146,6 +147,22 @@ def test_commits_that_cannot_be_judged_are_stepped_over_or_named_as_a_span() -> 
     assert search(3, ["bad", "unknown", "unknown"].__getitem__, 2) == Search(0, 0, "bad")
 
 
+def test_a_file_of_tests_is_cut_to_one_of_them() -> None:
+    source = (
+        "import pytest\nfrom shop.cart import cheapest, total as whole\nfrom shop.new import later\n\nCASES = [1]\n"
+        "\n@pytest.fixture\ndef box():\n    return 1\n\ndef test_total(box):\n    assert whole(CASES)\n"
+        "\ndef test_cheapest():\n    assert cheapest([])\n"
+        "\nclass TestLater:\n    def test_later(self):\n        later()\n"
+    )
+    cut = cut_to(source, "tests/test_cart.py::test_total[1]")
+    assert "from shop.cart import total as whole" in cut
+    assert "def box" in cut
+    assert "CASES" in cut
+    assert not [word for word in ("cheapest", "later") if word in cut]
+    assert "from shop.new import later" in cut_to(source, "tests/test_cart.py::TestLater::test_later")
+    assert cut_to("def broken(", "t.py::test_a") == "def broken("
+
+
 def test_an_order_goes_through_a_prompt_unchanged() -> None:
     order = Order("/a b/c: d.xml", 0, "abc", "env A=1 python -m pytest {test}", 3, 7)
     assert order_of(inputs_of(f"Do it.{inputs_text(order)}")) == order
@@ -178,7 +195,7 @@ def test_a_copy_has_what_is_not_committed_and_an_older_one_has_not_and_the_works
         assert not (copy.folder / "left.txt").exists()
         place = copy.folder
     assert not place.exists()
-    with copy_of(str(top / "sub"), "t", "HEAD", ["b.py"]) as copy:
+    with copy_of(str(top / "sub"), "t", "HEAD", {"b.py": "untracked\n"}) as copy:
         assert (copy.folder / "a.py").read_text() == "old\n"
         assert (copy.folder / "b.py").read_text() == "untracked\n"
     assert (git("status", "--porcelain"), git("for-each-ref"), git("rev-parse", "HEAD")) == before

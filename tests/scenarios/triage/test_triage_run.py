@@ -33,7 +33,7 @@ def everything_in(shop: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [1, 2, 5])
+@pytest.mark.parametrize("seed", [2, 7, 11])
 def test_47_failures_are_sorted_as_they_are(tmp_path: Path, capsys: pytest.CaptureFixture[str], seed: int) -> None:
     shop = tmp_path / "shop"
     truth = make_shop(shop, seed)
