@@ -97,14 +97,14 @@ def _case(cluster: Cluster, behaviour: str, members: Sequence[TestRuns]) -> Case
                 cluster, tests, FLAKY, shown=True, evidence=(f"passes in {counts[1]} of {sum(counts)} runs{uses}",)
             )
         case "in its file":
-            said = f"passes in {counts[1]} of {sum(counts)} runs alone, and fails when its whole file is run: {_ORDER}"
+            why = f"by chance, or for what runs before it{uses}" if uses else "it depends on what runs before it"
+            said = f"passes in {counts[1]} of {sum(counts)} runs alone, and fails when its whole file is run: {why}"
             return Case(cluster, tests, FLAKY, shown=True, evidence=(said,))
     said = f"passes in {counts[1]} of {sum(counts)} runs, alone and in its file: the failure was not seen again{uses}"
     return Case(cluster, tests, FLAKY, evidence=(said,))
 
 
 _HERE = ("it fails here too", "the same when run here")
-_ORDER = "it depends on what runs before it"
 
 
 def _counted(attempts: Sequence[Attempt]) -> tuple[int, int]:
