@@ -87,16 +87,27 @@ def test_one_client_over_stdio(benchmark: Benchmark, scale: Scale, tmp_path: Pat
         _ms("ack_message, durable", acks, 11.0),
         _ms("fleet_status", often(50, "fleet_status", fleet_id=spawned["fleet_id"]), 11.0),
         _ms("ping", often(200, "ping")),
+        _peak_memory(_address(tmp_path / "d").pid, target=152.0),
     )
     warm.close()
     cold.close()
     _stop(tmp_path / "d")
 
 
-def _stop(directory: Path) -> None:
+def _address(directory: Path) -> DaemonAddress:
     address = DaemonAddress.read(directory)
     assert address is not None
-    os.kill(address.pid, signal.SIGTERM)
+    return address
+
+
+def _peak_memory(pid: int, target: float | None = None) -> Line:
+    resident_kb = int(Path(f"/proc/{pid}/status").read_text().partition("VmHWM:")[2].split()[0])
+    label = "the daemon's memory at its peak" + ("" if target else ", all of them unread")
+    return Line(section=SECTION, label=label, unit="MB", values=(resident_kb / 1_000,), less=True, target=target)
+
+
+def _stop(directory: Path) -> None:
+    os.kill(_address(directory).pid, signal.SIGTERM)
     while DaemonAddress.read(directory) is not None:
         time.sleep(0.05)
 
@@ -121,20 +132,12 @@ def test_fifty_clients_over_http(benchmark: Benchmark, scale: Scale, tmp_path: P
         seconds = timed(benchmark, lambda: taken.extend(asyncio.run(http_load(address.url, CLIENTS, letters))), 1)[0]
         found = sum(len(client.inbox(agent).messages) for agent in agents)
         assert found == len(letters), f"{len(letters) - found} messages are lost"
-        status = Path(f"/proc/{address.pid}/status").read_text()
-        resident_kb = int(status.partition("VmHWM:")[2].split()[0])
+        memory = _peak_memory(address.pid)
     label = f"{CLIENTS} clients, {AGENTS} agents, {len(letters):,} messages"
     report(
         benchmark,
         Line(section=SECTION, label=label, unit="requests/s", values=(len(letters) / seconds,)),
         _ms("one of them", taken),
         _ms("one of them", taken, share=0.99),
-        Line(
-            section=SECTION,
-            label="the daemon's memory at its peak",
-            unit="MB",
-            values=(resident_kb / 1_000,),
-            less=True,
-            target=152.0,
-        ),
+        memory,
     )

@@ -16,6 +16,7 @@ from fleetlog.domain import checks
 from fleetlog.domain.values import MessageType
 from fleetlog.runtime.brains.command.mesh import MeshAccess
 from fleetlog.runtime.brains.function import Brain
+from fleetlog.runtime.extensions import Extensions
 from fleetlog.runtime.host import Runtime, RuntimeConfig
 from fleetlog.runtime.journal import Receipt
 from fleetlog.runtime.replies import Results
@@ -58,9 +59,10 @@ class AsyncRuntime:
         config: RuntimeConfig | None = None,
         on_ticket: OnTicket | None = None,
         mesh: MeshAccess | None = None,
+        extensions: Extensions | None = None,
     ) -> Self:
         """See `Runtime.open`; the directory is opened when the context is entered."""
-        options = {"brains": brains, "config": config, "on_ticket": on_ticket, "mesh": mesh}
+        options = {"brains": brains, "config": config, "on_ticket": on_ticket, "mesh": mesh, "extensions": extensions}
         return cls(functools.partial(Runtime.open, directory, **options))  # type: ignore[arg-type]
 
     @property

@@ -56,6 +56,20 @@ def _python(_: Patient) -> Finding:
     return Finding("python", "ok", f"Python {version}, SQLite {sqlite3.sqlite_version}; {versions}")
 
 
+def _search(_: Patient) -> Finding:
+    connection = sqlite3.connect(":memory:")
+    try:
+        connection.execute("CREATE VIRTUAL TABLE words USING fts5(word)")
+    except sqlite3.Error:
+        said = "this Python's SQLite has no full-text search (FTS5): work cannot be routed"
+        return Finding(
+            "search", "warning", said, "use a Python whose SQLite has FTS5 (python.org's and the distributions' have)"
+        )
+    finally:
+        connection.close()
+    return Finding("search", "ok", "SQLite has full-text search")
+
+
 def _directory(patient: Patient) -> Finding:
     path = patient.directory
     if not path.exists():
@@ -171,6 +185,7 @@ def _files(_: Patient) -> Finding:
 
 _CHECKS: tuple[Callable[[Patient], Finding], ...] = (
     _python,
+    _search,
     _directory,
     _lock,
     _log,

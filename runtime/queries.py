@@ -400,23 +400,35 @@ class Queries:
             for row in rows
         ]
 
-    def resolve_fleet(self, prefix: str) -> str:
-        """The one fleet whose id is `prefix`, or begins with it (with or without `fleet-`), or ends with it."""
-        checks.identifier("fleet", prefix)
-        wanted = prefix if prefix.startswith("fleet-") else f"fleet-{prefix}"
-        ending = f"-{prefix}"
+    def resolve_fleet(self, given: str) -> str:
+        """The one fleet whose id is `given`, or begins with it (with or without `fleet-`), or ends with it."""
+        return self._resolved("fleets", "fleet_id", "fleet", given)
+
+    def resolve_agent(self, given: str) -> str:
+        """The one agent whose id is `given`, or begins with it (with or without `agent-`), or ends with it."""
+        return self._resolved("agents", "agent_id", "agent", given)
+
+    def resolve_ticket(self, given: str) -> str:
+        """The one ticket whose id is `given`, or begins with it (with or without `help-`), or ends with it."""
+        return self._resolved("help_requests", "help_id", "help", given, "ticket")
+
+    def _resolved(self, table: str, column: str, kind: str, given: str, what: str = "") -> str:
+        what = what or kind
+        checks.identifier(what, given)
+        wanted = given if given.startswith(f"{kind}-") else f"{kind}-{given}"
+        ending = f"-{given}"
         rows = self._rows(
-            "SELECT fleet_id FROM fleets WHERE substr(fleet_id, 1, ?)=? OR substr(fleet_id, -?)=?"
-            " ORDER BY fleet_id LIMIT 3",
-            (len(wanted), wanted, len(ending), ending),
+            f"SELECT {column} AS id FROM {table} WHERE substr({column}, 1, ?)=? OR substr({column}, -?)=?"
+            f" ORDER BY {column}<>?, {column} LIMIT 3",
+            (len(wanted), wanted, len(ending), ending, wanted),
         )
-        found = [str(row["fleet_id"]) for row in rows]
+        found = [str(row["id"]) for row in rows]
         if wanted in found:
             return wanted
         if not found:
-            raise NotFound(f"Fleet {prefix} not found")
+            raise NotFound(f"{what.capitalize()} {given} not found")
         if len(found) > 1:
-            raise InvalidArgument(f"'fleet': \"{prefix}\" fits several fleets: {', '.join(found)}")
+            raise InvalidArgument(f"'{what}': \"{given}\" fits several {what}s: {', '.join(found)}")
         return found[0]
 
 

@@ -17,8 +17,9 @@ All = Annotated[bool, typer.Option("--all", help="Closed ones too: answered, exp
 By = Annotated[str, typer.Option(help="Who answers.")]
 
 
-@tickets_app.command("help-requests")
-def help_requests(
+@tickets_app.command()
+@tickets_app.command("help-requests", hidden=True)  # what it was called first
+def tickets(
     fleet: FleetOrAll = None, all_requests: All = False, directory: Dir = DEFAULT_DIR, as_json: Json = False
 ) -> None:
     """List what agents ask people: help, and approvals."""
@@ -46,13 +47,14 @@ def _list(fleet: str | None, kind: str | None, all_requests: bool, directory: st
 
 @tickets_app.command()
 def answer(
-    help_id: Annotated[str, typer.Argument(metavar="HELP", help="The request's id, see help-requests.")],
+    help_id: Annotated[str, typer.Argument(metavar="HELP", help="The request's id, or its beginning or end.")],
     text: Annotated[str, typer.Argument(metavar="TEXT", help="The answer.")],
     by: By = "operator",
     directory: Dir = DEFAULT_DIR,
     as_json: Json = False,
 ) -> None:
     """Answer a request for help, then resume."""
+    help_id = _ticket(directory, help_id)
     with changing(directory) as runtime:
         reply = runtime.answer_help(help_id, text, by=by)
     _changed(as_json, reply, f"Answered {help_id}.")
@@ -60,7 +62,7 @@ def answer(
 
 @tickets_app.command()
 def approve(
-    ticket: Annotated[str, typer.Argument(metavar="TICKET", help="The approval's id, see approvals.")],
+    ticket: Annotated[str, typer.Argument(metavar="TICKET", help="The approval's id, or its beginning or end.")],
     deny: Annotated[bool, typer.Option("--deny", help="It may not be done.")] = False,
     note: Annotated[str, typer.Option("--note", metavar="TEXT", help="What the agent should know besides.")] = "",
     by: By = "operator",
@@ -68,6 +70,7 @@ def approve(
     as_json: Json = False,
 ) -> None:
     """Let an agent do what it asks approval of, or deny it; then resume."""
+    ticket = _ticket(directory, ticket)
     with changing(directory) as runtime:
         reply = runtime.decide_approval(ticket, not deny, note, by=by)
     _changed(as_json, reply, f"{'Denied' if deny else 'Approved'} {ticket}.")
@@ -75,15 +78,21 @@ def approve(
 
 @tickets_app.command("cancel-help")
 def cancel_help(
-    ticket: Annotated[str, typer.Argument(metavar="TICKET", help="The ticket's id, see help-requests.")],
+    ticket: Annotated[str, typer.Argument(metavar="TICKET", help="The ticket's id, or its beginning or end.")],
     reason: Reason = "",
     directory: Dir = DEFAULT_DIR,
     as_json: Json = False,
 ) -> None:
     """Close a ticket without an answer, then resume."""
+    ticket = _ticket(directory, ticket)
     with changing(directory) as runtime:
         reply = runtime.cancel_help(ticket, reason)
     _changed(as_json, reply, f"Cancelled {ticket}.")
+
+
+def _ticket(directory: str, given: str) -> str:
+    with reading(directory) as queries:
+        return queries.resolve_ticket(given)
 
 
 def _changed(as_json: bool, reply: Any, said: str) -> None:

@@ -6,6 +6,8 @@ Frames are described in stdio.py. A session's calls that change something are ma
 import asyncio
 import functools
 import logging
+import os
+import socket
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -53,8 +55,7 @@ class Sessions:
     async def start(self, path: Path) -> None:
         """Listen at the path; nobody but the owner may connect."""
         path.unlink(missing_ok=True)
-        self._server = await asyncio.start_unix_server(self._connected, path, limit=MAX_LINE_BYTES)
-        path.chmod(0o600)
+        self._server = await asyncio.start_unix_server(self._connected, sock=_bound(path), limit=MAX_LINE_BYTES)
         self._path = path
 
     async def close(self) -> None:
@@ -94,6 +95,20 @@ class Sessions:
             return
         still = functools.partial(self._principal_of, token)
         await _Session(self._surface, self._bus, principal, still, reader, writer).run()
+
+
+def _bound(path: Path) -> socket.socket:
+    """A socket at the path that nobody but its owner could ever connect to: it is made with its mode."""
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    umask = os.umask(0o177)
+    try:
+        listener.bind(os.fspath(path))
+    except OSError:
+        listener.close()
+        raise
+    finally:
+        os.umask(umask)
+    return listener
 
 
 async def _refuse_all(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, reason: str) -> None:

@@ -11,7 +11,7 @@ from fleetlog.domain.values import AgentSpec, FleetSpec
 from fleetlog.runtime.host import Runtime
 from tests.cli.conftest import Fleetlog
 
-LOOKING = ["fleets", "status", "results", "timeline", "help-requests", "doubts"]
+LOOKING = ["fleets", "status", "results", "timeline", "tickets", "doubts"]
 
 
 def mailbox(name: str) -> AgentSpec:

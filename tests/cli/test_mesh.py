@@ -92,7 +92,6 @@ def test_commands_go_through_the_daemon(served: Shell) -> None:
     assert served.run("resume") == "Nothing is paused; the daemon runs all the rest.\n"
     assert "has not answered within 0.5 s" in served.run("ask", "bob", "there?", "--wait", "0.5", code=3)
     assert "a daemon serves it at http://127.0.0.1:" in served.run("doctor")
-    assert "is owned by process" in served.run("run", "explore", code=4)
 
 
 @pytest.mark.slow

@@ -81,13 +81,13 @@ def test_an_agent_asks_a_person_who_answers_and_it_goes_on(fleetlog: Fleetlog, b
     asked = re.search(r"fleetlog answer (\S+) TEXT", waiting.err)
     assert asked
     assert f"To go on: fleetlog resume {fleet_id}" in waiting.err
-    assert asked[1] in fleetlog("help-requests").out
+    assert asked[1] in fleetlog("tickets").out
 
     assert fleetlog("answer", asked[1], "the right one", "--by", "eva").out == f"Answered {asked[1]}.\n"
     again = fleetlog("answer", asked[1], "no, the left one")
     assert again.code == 3
-    assert "eva" in fleetlog("help-requests", "--all").out
-    assert fleetlog("help-requests").out == "Nobody asks for help.\n"
+    assert "eva" in fleetlog("tickets", "--all").out
+    assert fleetlog("tickets").out == "Nobody asks for help.\n"
     done = fleetlog("resume")
     assert done.code == 0
     assert "the right one" in done.out
@@ -101,7 +101,7 @@ def test_an_agent_asks_for_approval_and_a_person_decides(fleetlog: Fleetlog, bra
     assert asked
     listed = fleetlog("approvals").out
     assert asked[1] in listed
-    assert asked[1] in fleetlog("help-requests").out
+    assert asked[1] in fleetlog("tickets").out
     assert 'exactly:   {"path":"a.txt"}' in listed
     assert "open for" in listed
 
@@ -132,7 +132,7 @@ def test_a_ticket_is_closed_without_an_answer(fleetlog: Fleetlog, brains: str) -
     asked = re.search(r"fleetlog approve (\S+)", fleetlog("resume").err)
     assert asked
     assert fleetlog("cancel-help", asked[1], "--reason", "solved").out == f"Cancelled {asked[1]}.\n"
-    assert "cancelled" in fleetlog("help-requests", "--all").out
+    assert "cancelled" in fleetlog("tickets", "--all").out
     assert "False: the request was cancelled: solved" in fleetlog("resume").out
 
 
