@@ -15,7 +15,7 @@ from tests.scenarios.triage.places import COMMAND, make_shop, score, triaged, wr
 __all__ = ["fleetlog"]
 
 FLOOR = {"regression": 0.9, "real bug": 0.9, "flaky": 0.8, "infrastructure": 0.9}
-"""Of precision and recall. Measured: 1.0 for each, once; what passes with a chance of one half may fail twelve times."""
+"""Of precision and recall. Measured: 1.0 for each, once for each seed; chance may fail a test twelve times."""
 
 
 def truth_of(shop: Path) -> dict[str, Any]:
