@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fleetlog.domain import commands as c
+from fleetlog.domain.council import Tally
 from fleetlog.domain.fleet import Roster
 from fleetlog.domain.values import AgentSpec, Message, Usage, agent_name_of, fleet_id_of
 from fleetlog.runtime.brains.run import RunEnded
@@ -80,6 +81,13 @@ class ActorLink:
         reply: Reply[Receipt] = Reply()
         self._engine.residents.post(fleet_id_of(self._agent_id), Request(command, reply, by=self._agent_id, key=key))
         return reply
+
+    def tell_council(self, council_id: str, command: c.CouncilCommand) -> Tally:
+        """See `AgentLink`."""
+        reply: Reply[Receipt] = Reply()
+        self._engine.residents.post(council_id, Request(command, reply, by=self._agent_id))
+        tally: Tally = reply.result().outcome
+        return tally
 
     def roster(self) -> Roster:
         """See `AgentLink`."""

@@ -19,6 +19,7 @@ import msgspec
 
 from fleetlog.domain import commands as c
 from fleetlog.domain.agent import StepRecord
+from fleetlog.domain.council import Tally
 from fleetlog.domain.errors import Fault, Refused, RuntimeClosed
 from fleetlog.domain.fleet import Roster
 from fleetlog.domain.values import AgentSpec, Message, Usage
@@ -99,6 +100,9 @@ class AgentLink(Protocol):
 
     def close_fleet(self, reason: str) -> None:
         """Let the fleet end with its last agent. Raises `Refused` or `Fault`."""
+
+    def tell_council(self, council_id: str, command: c.CouncilCommand) -> Tally:
+        """Give a council a command of this agent's; how it stands after the commit. Raises `Refused` or `Fault`."""
 
     def roster(self) -> Roster:
         """The fleet's members."""

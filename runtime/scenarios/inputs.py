@@ -1,4 +1,4 @@
-"""What a program reads of a prompt: `key: value` lines after a line `Inputs:`. The rest is for people and models."""
+"""What a program reads of a prompt: the `key: value` lines after a line `Inputs:`. The rest is for people."""
 
 __all__ = ["inputs_of"]
 

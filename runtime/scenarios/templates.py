@@ -7,7 +7,14 @@ from types import MappingProxyType
 
 from fleetlog.domain.values import FleetSpec, TemplateVariable
 from fleetlog.runtime.scenarios.explore.spec import explore_by_claude_spec, explore_spec
+from fleetlog.runtime.scenarios.migrate.spec import (
+    BRANCH,
+    MigrationOrder,
+    migrate_by_claude_spec,
+    migrate_spec,
+)
 from fleetlog.runtime.scenarios.research import ResearchOrder, research_spec
+from fleetlog.runtime.scenarios.review.spec import review_by_claude_spec, review_spec
 from fleetlog.runtime.scenarios.triage.order import TEST_COMMAND, Order
 from fleetlog.runtime.scenarios.triage.spec import triage_by_claude_spec, triage_spec
 from fleetlog.runtime.template_queries import BUNDLED_VERSION, TemplateRow
@@ -19,6 +26,12 @@ MODEL = TemplateVariable("model", "The model: its id, or sonnet, opus, haiku, fa
 LOG = TemplateVariable("log", "The log of failing tests: JUnit XML, or what pytest printed.")
 TESTS = TemplateVariable("test_command", "What runs one test, {test}.", TEST_COMMAND)
 GOOD = TemplateVariable("good", "A commit at which the tests passed; empty when none is known.", "")
+PLACE = TemplateVariable("workspace", "The folder the file's links stay in, or the repository.")
+REPOSITORY = TemplateVariable("workspace", "The path of the git repository.")
+BRANCH_NAME = TemplateVariable("branch", "Where verified changes are committed.", BRANCH)
+FILE = TemplateVariable("file", "The path in it of a Markdown spec, or of a .diff or .patch.", "")
+DIFF = TemplateVariable("diff", "Or: the git revisions whose change is reviewed, as main...HEAD.", "")
+REVIEW = "Review a spec or a change from three sides: a debate, a council, one review."
 BY_CLAUDE = "The same, driven by Claude."
 
 
@@ -28,6 +41,32 @@ def bundled_templates() -> Mapping[str, TemplateRow]:
     rows = (
         _row("explore", "Explore a code base before a refactor: map, risks, plan.", explore_spec("${workspace}"), CODE),
         _row("explore-by-claude", BY_CLAUDE, explore_by_claude_spec("${workspace}", "${model}"), CODE, MODEL),
+        _row(
+            "migrate",
+            "Migrate tests from unittest to pytest, each change verified in a git work tree before it is committed.",
+            migrate_spec(MigrationOrder("${workspace}", "${python}", "${branch}")),
+            REPOSITORY,
+            TemplateVariable("python", "The Python that has pytest and what the tests need.", "python3"),
+            BRANCH_NAME,
+        ),
+        _row(
+            "migrate-by-claude",
+            BY_CLAUDE,
+            migrate_by_claude_spec(MigrationOrder("${workspace}", "python3", "${branch}"), "${model}"),
+            REPOSITORY,
+            BRANCH_NAME,
+            MODEL,
+        ),
+        _row("review", REVIEW, review_spec("${workspace}", "${file}", "${diff}"), PLACE, FILE, DIFF),
+        _row(
+            "review-by-claude",
+            BY_CLAUDE,
+            review_by_claude_spec("${workspace}", "${file}", "${diff}", "${model}"),
+            PLACE,
+            FILE,
+            DIFF,
+            MODEL,
+        ),
         _row(
             "research-by-claude",
             "Research a question: a lead, three researchers and a fact checker, driven by Claude, on the web.",
