@@ -1,4 +1,4 @@
-"""kill -9 at random moments of the triage, a dozen times: the same report, no debugger and no recorded step twice."""
+"""kill -9 at random moments of a triage, six to twelve times: the same report, no debugger and no step twice."""
 
 import random
 import signal
@@ -64,7 +64,7 @@ def run(directory: Path, shop: Path, kill_after_s: float | None) -> bool:
 
 
 @pytest.mark.slow
-def test_the_triage_survives_being_killed_a_dozen_times(
+def test_the_triage_survives_being_killed_again_and_again(
     small_shop: Path, small_output: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scratch = tmp_path / "scratch"
