@@ -15,12 +15,17 @@ from fleetlog.runtime.scenarios.migrate.spec import (
 )
 from fleetlog.runtime.scenarios.research import ResearchOrder, offline_research_spec, research_spec
 from fleetlog.runtime.scenarios.review.spec import review_by_claude_spec, review_spec
+from fleetlog.runtime.scenarios.triage.order import TEST_COMMAND, Order
+from fleetlog.runtime.scenarios.triage.spec import triage_by_claude_spec, triage_spec
 from fleetlog.runtime.template_queries import BUNDLED_VERSION, TemplateRow
 
 __all__ = ["bundled_templates"]
 
 CODE = TemplateVariable("workspace", "The path of the code base.")
 MODEL = TemplateVariable("model", "The model: its id, or sonnet, opus, haiku, fable; empty for the default.", "")
+LOG = TemplateVariable("log", "The log of failing tests: JUnit XML, or what pytest printed.")
+TESTS = TemplateVariable("test_command", "What runs one test, {test}.", TEST_COMMAND)
+GOOD = TemplateVariable("good", "A commit at which the tests passed; empty when none is known.", "")
 PLACE = TemplateVariable("workspace", "The folder the file's links stay in, or the repository.")
 REPOSITORY = TemplateVariable("workspace", "The path of the git repository.")
 BRANCH_NAME = TemplateVariable("branch", "Where verified changes are committed.", BRANCH)
@@ -74,6 +79,24 @@ def bundled_templates() -> Mapping[str, TemplateRow]:
             "Research a question: a lead, three researchers and a fact checker, driven by Claude, on the web.",
             research_spec(ResearchOrder("${question}", model="${model}")),
             TemplateVariable("question", "What is to be found out."),
+            MODEL,
+        ),
+        _row(
+            "triage",
+            "Sort failing tests: regressions, real bugs, flaky tests, infrastructure; with the commits to blame.",
+            triage_spec("${workspace}", Order("${log}", good="${good}", test_command="${test_command}")),
+            CODE,
+            LOG,
+            GOOD,
+            TESTS,
+        ),
+        _row(
+            "triage-by-claude",
+            BY_CLAUDE,
+            triage_by_claude_spec("${workspace}", Order("${log}", test_command="${test_command}"), "${model}"),
+            CODE,
+            LOG,
+            TESTS,
             MODEL,
         ),
     )

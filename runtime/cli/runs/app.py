@@ -6,6 +6,7 @@ from fleetlog.runtime.cli.runs.explore import explore
 from fleetlog.runtime.cli.runs.migrate import migrate
 from fleetlog.runtime.cli.runs.research import research
 from fleetlog.runtime.cli.runs.review import review
+from fleetlog.runtime.cli.runs.triage import triage
 
 __all__ = ["run_app"]
 
@@ -13,6 +14,7 @@ SCENARIOS = (
     explore,
     migrate,
     research,
+    triage,
     review,
 )
 
