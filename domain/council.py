@@ -6,6 +6,8 @@ come about any more with the votes that are missing, or a required sign-off decl
 each approval only brings the first nearer and each decline the second, the order of the votes does not change the
 result. At the deadline those who have not voted are silent: under `abstain` they count for nothing, under `approve` as
 approvals; but silence is never a sign-off. What is not ratified then has expired. Whatever has ended stays so.
+
+Saying the same again changes nothing, also after the end: an agent's step that was cut off may open and vote twice.
 """
 
 from collections.abc import Mapping
@@ -74,12 +76,13 @@ def tally_of(council: e.CouncilOpened, votes: Votes, status: CouncilStatus) -> T
 class Council:
     """One council; it does not exist until `council.opened` is folded."""
 
-    __slots__ = ("id", "opened", "reason", "silent", "status", "votes")
+    __slots__ = ("id", "notes", "opened", "reason", "silent", "status", "votes")
 
     def __init__(self, council_id: str) -> None:
         self.id = council_id
         self.opened: e.CouncilOpened | None = None
         self.votes: dict[str, bool] = {}
+        self.notes: dict[str, str] = {}
         self.status: CouncilStatus = "open"
         self.silent: tuple[str, ...] = ()
         self.reason = ""
@@ -116,6 +119,8 @@ class Council:
 
     def _open(self, command: c.OpenCouncil, now: Now) -> list[e.CouncilEvent]:
         if self.opened is not None:
+            if _proposal(command) == _proposal(self.opened):
+                return []
             raise NotAllowed(f"Ratification {self.id} exists already")
         checks.text("subject", command.subject, max_chars=10_000, empty=False)
         checks.integer("quorum", command.quorum)
@@ -132,6 +137,8 @@ class Council:
     def _vote(self, opened: e.CouncilOpened, command: c.CastVote) -> list[e.CouncilEvent]:
         if command.agent_id not in opened.voters:
             raise NotAllowed(f"{command.agent_id} is no voter of ratification {self.id}")
+        if self.votes.get(command.agent_id) is command.approve and self.notes[command.agent_id] == command.note:
+            return []
         if self.status != "open":
             raise NotAllowed(f"Ratification {self.id} is {self.status}: no vote counts any more")
         checks.text("note", command.note, max_chars=10_000)
@@ -162,6 +169,7 @@ class Council:
                 self.opened = event
             case e.VoteCast():
                 self.votes[event.agent_id] = event.approve
+                self.notes[event.agent_id] = event.note
             case e.CouncilRatified():
                 self.status, self.silent = "ratified", event.silent
             case e.CouncilRejected():
@@ -170,6 +178,11 @@ class Council:
                 self.status, self.reason = "expired", event.reason
             case _:
                 assert_never(event)
+
+
+def _proposal(opened: c.OpenCouncil | e.CouncilOpened) -> tuple[str, str, str]:
+    """What makes two proposals of one id the same: the fleet may have got more agents in between."""
+    return (opened.proposer, opened.subject, opened.payload)
 
 
 def _check_voters(command: c.OpenCouncil) -> None:

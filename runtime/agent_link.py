@@ -6,13 +6,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from fleetlog.domain import commands as c
+from fleetlog.domain.council import Tally
 from fleetlog.domain.fleet import Roster
-from fleetlog.domain.values import Message, Usage, agent_name_of, fleet_id_of
+from fleetlog.domain.values import AgentSpec, Message, Usage, agent_name_of, fleet_id_of
 from fleetlog.runtime.brains.run import RunEnded
-from fleetlog.runtime.engine import Engine, Request
+from fleetlog.runtime.calls import Call, Calls
+from fleetlog.runtime.engine import CallKey, Engine, Request
 from fleetlog.runtime.journal import Receipt
 from fleetlog.runtime.mail import Sent, post_message, roster
+from fleetlog.runtime.replies import SpawnReply
 from fleetlog.runtime.reply import Reply
+from fleetlog.runtime.routing.queries import RouteMatch
 
 __all__ = ["ActorLink", "Unpark"]
 
@@ -49,6 +53,41 @@ class ActorLink:
         future = post_message(self._engine, fleet_id_of(self._agent_id), message, to, by=self._agent_id)
         sent: Sent = future.result().outcome
         return sent.recipients
+
+    def attach(self, spec: AgentSpec, workspace: str, key: str) -> str:
+        """See `AgentLink`."""
+        fleet_id = fleet_id_of(self._agent_id)
+        command = self._engine.recruiting.attach_command(spec, workspace)
+
+        def start(call_key: CallKey | None) -> Reply[Receipt]:
+            return self._to_fleet(command, call_key)
+
+        def seal(made: Any) -> SpawnReply:
+            return SpawnReply(made.fleet_id, made.agent_ids)
+
+        call = Call("attach_agent", (fleet_id, spec), SpawnReply, start, seal)
+        reply, _ = Calls(self._engine.store).once(call, key)
+        return reply.agent_ids[0]
+
+    def route(self, description: str, top_n: int) -> list[RouteMatch]:
+        """See `AgentLink`."""
+        return self._engine.route(fleet_id_of(self._agent_id), description, top_n)
+
+    def close_fleet(self, reason: str) -> None:
+        """See `AgentLink`."""
+        self._to_fleet(c.CloseFleet(reason)).result()
+
+    def _to_fleet(self, command: c.FleetCommand, key: CallKey | None = None) -> Reply[Receipt]:
+        reply: Reply[Receipt] = Reply()
+        self._engine.residents.post(fleet_id_of(self._agent_id), Request(command, reply, by=self._agent_id, key=key))
+        return reply
+
+    def tell_council(self, council_id: str, command: c.CouncilCommand) -> Tally:
+        """See `AgentLink`."""
+        reply: Reply[Receipt] = Reply()
+        self._engine.residents.post(council_id, Request(command, reply, by=self._agent_id))
+        tally: Tally = reply.result().outcome
+        return tally
 
     def roster(self) -> Roster:
         """See `AgentLink`."""

@@ -43,7 +43,8 @@ from fleetlog.runtime.lease_table import LeaseTable
 from fleetlog.runtime.ownership import Ownership
 from fleetlog.runtime.projector import Projector
 from fleetlog.runtime.queries import Queries
-from fleetlog.runtime.routing.queries import RoutingQueries
+from fleetlog.runtime.recruiting import Recruiting
+from fleetlog.runtime.routing.queries import RouteMatch, RoutingQueries
 from fleetlog.runtime.routing.similarity import BertSimilarity, Similarity
 from fleetlog.runtime.scenarios.templates import bundled_templates
 from fleetlog.runtime.store import EventStore, open_store
@@ -145,6 +146,7 @@ class Assembly:
         self.claude = claude = ClaudeRoom(config.claude, directory, gates, random.random, extensions.tools)
         programs = CommandRoom(directory, mesh, claude.prompt_of, self.queries.has_replied)
         then(programs.close)
+        found_brains = Brains(brains, {"claude": claude.brain, "command": programs.brain})
         self.engine = engine = Engine(
             store=store,
             journal=journal,
@@ -153,8 +155,10 @@ class Assembly:
             timers=timers,
             workers=Workers(config.workers),
             artifacts=artifacts,
-            brains=Brains(brains, {"claude": claude.brain, "command": programs.brain}),
+            brains=found_brains,
             results=self._outputs,
+            recruiting=Recruiting(found_brains, claude.definitions, config.max_agents),
+            route=self._route,
             fleet_ended=claude.fleet_ended,
             agent_stopped=gates.forget,
             jitter=random.random,
@@ -213,6 +217,10 @@ class Assembly:
         self.catch_up()
         outputs = self.queries.outputs(fleet_id)
         return {name: outputs[name] if name in outputs else _numbered(outputs, name) for name in names}
+
+    def _route(self, fleet_id: str, description: str, top_n: int) -> list[RouteMatch]:
+        self.catch_up()
+        return self.routing.route(description, self.routing.asked(description), top_n, fleet_id)
 
     def close(self) -> None:
         """Stop all of it; a second call does nothing."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from fleetlog.domain import checks
 from fleetlog.domain import commands as c
 from fleetlog.domain import events as e
 from fleetlog.domain.council import Council
@@ -17,7 +18,7 @@ from fleetlog.domain.values import Message, MessageType
 from fleetlog.runtime.aggregate_host import AggregateHost, Recover
 from fleetlog.runtime.engine import Request
 
-__all__ = ["CouncilActor", "outcome_text", "proposal_text"]
+__all__ = ["CouncilActor", "check_size", "outcome_text", "proposal_text"]
 
 LOOK_EVERY_S = 60.0
 """The deadline is wall time: the clock may be set, and goes on while the machine sleeps."""
@@ -101,6 +102,11 @@ def proposal_text(council_id: str, opened: e.CouncilOpened | c.OpenCouncil) -> s
         "text": f"Vote on: {opened.subject} (cast_vote, message_id {council_id})",
     }
     return msgspec.json.encode(proposal).decode()
+
+
+def check_size(council_id: str, command: c.OpenCouncil) -> None:
+    """The proposal goes out as a message: it must fit into one."""
+    checks.payload(proposal_text(council_id, command))
 
 
 def outcome_text(council_id: str, council: Council) -> str:

@@ -10,7 +10,7 @@ from fleetlog.domain.errors import InvalidArgument, NotFound
 from fleetlog.domain.values import OPERATOR, SilencePolicy, stamp_of
 from fleetlog.runtime import arguments, mail
 from fleetlog.runtime.changes import Changes
-from fleetlog.runtime.council_actor import proposal_text
+from fleetlog.runtime.council_actor import check_size
 from fleetlog.runtime.council_queries import CouncilRow
 from fleetlog.runtime.engine import Request
 from fleetlog.runtime.journal import Receipt
@@ -58,7 +58,7 @@ class Councils(Changes):
             {agents.agent_id(agent): weight for agent, weight in (weights or {}).items()},
         )
         council_id = f"council-{stamp_of(fleet_id)}-{secrets.token_hex(4)}"
-        _check_size(council_id, command)
+        check_size(council_id, command)
         return self._change_council("open_ratification", council_id, command, command, idempotency_key)
 
     def cast_vote(
@@ -128,8 +128,3 @@ def _council_id(message_id: str) -> str:
     if not checks.identifier("message_id", message_id).startswith("council-"):
         raise NotFound(f"No such ratification: {message_id}")
     return message_id
-
-
-def _check_size(council_id: str, command: c.OpenCouncil) -> None:
-    """The proposal goes out as a message: it must fit into one."""
-    checks.payload(proposal_text(council_id, command))

@@ -19,7 +19,9 @@ from fleetlog.runtime.brains.function import Brains
 from fleetlog.runtime.clock import Clock
 from fleetlog.runtime.dispatcher import Dispatcher, PooledActor
 from fleetlog.runtime.journal import Journal, Receipt
+from fleetlog.runtime.recruiting import Recruiting
 from fleetlog.runtime.reply import Reply
+from fleetlog.runtime.routing.queries import RouteMatch
 from fleetlog.runtime.store import EventStore
 from fleetlog.runtime.timers import Timers
 from fleetlog.runtime.workers import Workers
@@ -134,6 +136,9 @@ class Engine:
     brains: Brains
     results: Callable[[str, tuple[str, ...]], dict[str, Any]]
     """(fleet id, names) -> the outputs of those agents (each name of an `each` group: a list)."""
+    recruiting: Recruiting
+    route: Callable[[str, str, int], list[RouteMatch]]
+    """(fleet id, description, how many) -> the fleet's agents that fit this work, best first."""
     fleet_ended: Callable[[str], None]
     """Told, perhaps more than once, that nothing of a fleet runs any more."""
     agent_stopped: Callable[[str, str], None]

@@ -140,6 +140,7 @@ class Queries:
             max_concurrency=row["max_concurrency"],
             keep_open=bool(row["keep_open"]),
             archived=bool(row["archived"]),
+            closed=bool(row["closed"]),
             agent_count=row["agent_count"],
             agents={count["shown"]: count["n"] for count in counts},
             stuck=row["stuck"],

@@ -249,4 +249,4 @@ def _optional_id(fleet_id: str | None) -> str | None:
 
 def _is_final(fleet: FleetRow) -> bool:
     ended = sum(count for status, count in fleet.agents.items() if status in AGENT_ENDED)
-    return ended >= fleet.agent_count and (fleet.keep_open or fleet.status in FLEET_ENDED)
+    return ended >= fleet.agent_count and (fleet.stays_open or fleet.status in FLEET_ENDED)

@@ -30,7 +30,7 @@ __all__ = [
 class FleetRow(msgspec.Struct, frozen=True):
     """A fleet. Times are UTC epoch milliseconds. `agents` counts its agents by status. `stuck` is who waited for whom
     when it was last found stuck, at `stuck_at`; `spent` is what their paid calls have used, `pause_reason` why it is
-    paused, if it is."""
+    paused, if it is. `closed`: nobody can be attached any more."""
 
     id: str
     name: str
@@ -51,6 +51,12 @@ class FleetRow(msgspec.Struct, frozen=True):
     pause_reason: str = ""
     stuck: str = ""
     stuck_at: int | None = None
+    closed: bool = False
+
+    @property
+    def stays_open(self) -> bool:
+        """It does not end with its last agent."""
+        return self.keep_open and not self.closed
 
 
 class LeaseRow(msgspec.Struct, frozen=True):

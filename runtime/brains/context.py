@@ -38,13 +38,15 @@ from fleetlog.runtime.brains.people import AsksPeople
 from fleetlog.runtime.brains.processes import CommandResult, run_process
 from fleetlog.runtime.brains.result_schema import schema_violations
 from fleetlog.runtime.brains.run import Run, RunParked, RunStart, RunStopped, RunSuspended
+from fleetlog.runtime.brains.staffing import StaffsFleet
+from fleetlog.runtime.brains.votes import VotesInCouncils
 
 __all__ = ["CommandResult", "Context"]
 
 _ERROR_CHARS = 4_000
 
 
-class Context(AsksPeople):
+class Context(AsksPeople, StaffsFleet, VotesInCouncils):
     """One run's view of its agent."""
 
     def __init__(self, run: Run, start: RunStart) -> None:

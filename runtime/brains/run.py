@@ -19,12 +19,14 @@ import msgspec
 
 from fleetlog.domain import commands as c
 from fleetlog.domain.agent import StepRecord
+from fleetlog.domain.council import Tally
 from fleetlog.domain.errors import Fault, Refused, RuntimeClosed
 from fleetlog.domain.fleet import Roster
 from fleetlog.domain.values import AgentSpec, Message, Usage
 from fleetlog.runtime.artifacts import ArtifactStore
 from fleetlog.runtime.journal import Receipt
 from fleetlog.runtime.reply import Reply
+from fleetlog.runtime.routing.queries import RouteMatch
 
 __all__ = ["AgentLink", "Run", "RunEnded", "RunParked", "RunStart", "RunStopped", "RunSuspended"]
 
@@ -89,6 +91,18 @@ class AgentLink(Protocol):
 
     def send(self, message: Message, to: str) -> tuple[str, ...]:
         """Deliver to a peer, or with `*` to all others; the recipients. Raises `Refused` or `Fault`."""
+
+    def attach(self, spec: AgentSpec, workspace: str, key: str) -> str:
+        """Add an agent to the fleet, once for this key; its id, after the commit. Raises `Refused` or `Fault`."""
+
+    def route(self, description: str, top_n: int) -> list[RouteMatch]:
+        """The fleet's agents that fit this work best, by all that is committed."""
+
+    def close_fleet(self, reason: str) -> None:
+        """Let the fleet end with its last agent. Raises `Refused` or `Fault`."""
+
+    def tell_council(self, council_id: str, command: c.CouncilCommand) -> Tally:
+        """Give a council a command of this agent's; how it stands after the commit. Raises `Refused` or `Fault`."""
 
     def roster(self) -> Roster:
         """The fleet's members."""

@@ -14,6 +14,7 @@ import msgspec
 
 from fleetlog.domain.agent import StepRecord
 from fleetlog.domain.errors import FleetlogError, ResultRejected, StepFailed
+from fleetlog.domain.values import AgentSpec
 from fleetlog.runtime.brains.context import Context
 from fleetlog.runtime.brains.conversation import ANSWER, Conversation, ToolCall, tool_step
 from fleetlog.runtime.brains.toolbelt import Toolbelt
@@ -143,6 +144,24 @@ class ToolCalls:
 
         self._ctx.step(tool_step(call), "pure", listed)
 
+    def _attach(self, call: ToolCall) -> None:
+        """The agent gets what this one has, so that nobody gains by it: its model, its grants."""
+        given, own = call.input, self._ctx.spec
+        spec = AgentSpec(
+            role=given["role"],
+            prompt=given["prompt"],
+            name=given.get("name", ""),
+            brain="claude",
+            agent=given.get("agent", ""),
+            model=own.model,
+            skills=tuple(given.get("skills", ())),
+            grants=own.grants,
+        )
+        self._ctx.attach_agent(spec, step_name=tool_step(call))
+
+    def _route(self, call: ToolCall) -> None:
+        self._ctx.route_work(call.input["description"], call.input.get("top_n", 3), step_name=tool_step(call))
+
     def _inbox(self, call: ToolCall) -> None:
         self._answer(call, "What has come is shown below; if nothing is, no message has come.")
 
@@ -170,6 +189,8 @@ _SPECIAL: dict[str, Callable[[ToolCalls, ToolCall], None]] = {
     "ask_peer": ToolCalls._ask,
     "wait_for_messages": ToolCalls._wait,
     "list_peers": ToolCalls._peers,
+    "attach_agent": ToolCalls._attach,
+    "route_work": ToolCalls._route,
     "check_inbox": ToolCalls._inbox,
     "note": ToolCalls._note,
     "read_notes": ToolCalls._notes,

@@ -56,7 +56,7 @@ class Toolbelt:
 
     def definitions(self) -> list[dict[str, Any]]:
         """All of them, in the API's form, in an order that never differs."""
-        found = mesh_definitions(self._spec.result_schema)
+        found = mesh_definitions(self._spec.result_schema, self._offered)
         found += [_definition(tool) for tool in (*self._file_tools.values(), *self._outside())]
         return found + [dict(SERVER_TOOLS[name]) for name in self._offered if name in SERVER_TOOLS]
 

@@ -174,7 +174,7 @@ class _Watching:
     def only_a_person_can_go_on(self) -> bool:
         """Every agent that has not ended waits or is paused, nothing was heard for a while, and somebody was asked or
         must have them go on."""
-        if time.monotonic() - self._news < _WITHOUT_NEWS_S or any(fleet.fleet.keep_open for fleet in self._fleets):
+        if time.monotonic() - self._news < _WITHOUT_NEWS_S or any(fleet.fleet.stays_open for fleet in self._fleets):
             return False
         paused = {fleet.fleet.id for fleet in self._fleets if fleet.fleet.status == "paused"}
         if any(self._host.spend(fleet_id).reserved.calls for fleet_id in paused):
@@ -194,7 +194,7 @@ class _Watching:
 
 
 def _is_over(status: FleetStatus) -> bool:
-    if status.fleet.keep_open and status.fleet.status not in FLEET_ENDED:
+    if status.fleet.stays_open and status.fleet.status not in FLEET_ENDED:
         return all(agent.status in AGENT_ENDED for agent in status.agents)
     return status.fleet.status in FLEET_ENDED and all(agent.status in AGENT_ENDED for agent in status.agents)
 

@@ -4,11 +4,12 @@ Only their definitions are here: the loop makes them as steps of the agent's con
 message is sent once, and a wait holds no thread.
 """
 
+from collections.abc import Collection
 from typing import Any
 
 from fleetlog.domain.values import MESSAGE_TYPES
 
-__all__ = ["MESH_TOOLS", "mesh_definitions"]
+__all__ = ["MESH_TOOLS", "STAFFING_TOOLS", "mesh_definitions"]
 
 _TEXT = {"type": "string", "minLength": 1}
 _PEER = {**_TEXT, "description": "The peer's name, as list_peers gives it."}
@@ -99,8 +100,33 @@ MESH_TOOLS: tuple[dict[str, Any], ...] = (
 )
 
 
-def mesh_definitions(result_schema: dict[str, Any] | bool | None) -> list[dict[str, Any]]:
-    """The mesh's tools, with a `submit_result` that asks for what the agent's result schema says."""
+STAFFING_TOOLS: tuple[dict[str, Any], ...] = (
+    _tool(
+        "attach_agent",
+        "Add an agent to your fleet. It starts at once, with your model and no more permissions than you have, and "
+        "reads its prompt; then send it what it is to do. Gives its name.",
+        {"role": _TEXT, "prompt": _TEXT},
+        {
+            "name": {**_TEXT, "description": "Its name in the fleet, if its role is taken: debugger-2."},
+            "agent": {**_TEXT, "description": "The agent definition it follows: debugger."},
+            "skills": {"type": "array", "items": _TEXT, "description": "What it is to be found for by route_work."},
+        },
+    ),
+    _tool(
+        "route_work",
+        "Which of your peers fit a piece of work best, and why.",
+        {"description": _TEXT},
+        {"top_n": {"type": "integer", "minimum": 1, "maximum": 20}},
+    ),
+)
+"""Tools about the fleet itself, for those who have them by name."""
+
+
+def mesh_definitions(
+    result_schema: dict[str, Any] | bool | None, offered: Collection[str] = ()
+) -> list[dict[str, Any]]:
+    """The mesh's tools, with a `submit_result` that asks for what the agent's result schema says, and those about the
+    fleet that are `offered`."""
     result: dict[str, Any] = {"description": "The whole result: all that those who wait for it need."}
     if isinstance(result_schema, dict):
         result = {**result_schema, "description": result_schema.get("description", result["description"])}
@@ -112,4 +138,4 @@ def mesh_definitions(result_schema: dict[str, Any] | bool | None) -> list[dict[s
         "asked questions about it afterwards.",
         {"result": result},
     )
-    return [*MESH_TOOLS, submit]
+    return [*MESH_TOOLS, submit, *(tool for tool in STAFFING_TOOLS if tool["name"] in offered)]

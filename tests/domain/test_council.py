@@ -185,3 +185,17 @@ def test_an_event_is_folded_whatever_came_before() -> None:
     council.evolve(e.VoteCast("a", True))
     council.evolve(e.CouncilRatified())
     assert (council.status, council.votes) == ("ratified", {"a": True})
+
+
+def test_saying_the_same_again_changes_nothing_also_after_the_end() -> None:
+    story = Story(opening(payload="the diff"))
+    assert story.told(opening(payload="the diff", voters=("a", "b"))) == []
+    with pytest.raises(NotAllowed, match="Ratification council-1 exists already"):
+        story.told(opening(payload="another diff"))
+    assert story.told(c.CastVote("a", True, "fine")) == ["VoteCast"]
+    assert story.told(c.CastVote("a", True, "fine")) == []
+    assert story.told(c.CastVote("a", True, "very fine")) == ["VoteCast"]
+    story.vote("b", True)
+    assert story.vote("b", True) == []
+    with pytest.raises(NotAllowed, match="no vote counts any more"):
+        story.vote("b", False)
