@@ -18,7 +18,7 @@ _TEXT_CHARS = 2_000
 
 class Alert(Struct, frozen=True, omit_defaults=True):
     """What is wrong, or (`resolved`) was. The sentinel's name the `watch` or the `schedule`; those of other monitors
-    have labels and a fingerprint."""
+    have labels and a fingerprint; that of who asks for a runbook names it."""
 
     text: str
     severity: str = "warning"
@@ -28,6 +28,7 @@ class Alert(Struct, frozen=True, omit_defaults=True):
     skills: tuple[str, ...] = ()
     watch: str = ""
     schedule: str = ""
+    runbook: str = ""
 
     @property
     def key(self) -> str:
@@ -36,6 +37,8 @@ class Alert(Struct, frozen=True, omit_defaults=True):
             return f"watch {self.watch}"
         if self.schedule:
             return f"schedule {self.schedule}"
+        if self.runbook:
+            return f"runbook {self.runbook}"
         if self.fingerprint:
             return f"alert {self.fingerprint}"
         return "text " + " ".join(re.sub(r"\d+", "#", self.text.lower()).split())
@@ -55,6 +58,8 @@ def candidates(plan: Plan, alert: Alert) -> tuple[str, ...]:
 
     Those whose `when` matches; for an alert from outside that no `when` names, all that share a skill with it.
     """
+    if alert.runbook:
+        return (alert.runbook,)
     if alert.schedule:
         return tuple(one.runbook for one in plan.schedule if one.name == alert.schedule and one.runbook)
     found = tuple(runbook.name for runbook in plan.runbook if _is_for(runbook.when, alert))

@@ -1,9 +1,10 @@
-"""The agents: a sentinel that watches, a commander who keeps the incidents, responders who heal.
+"""The agents: a sentinel that watches, a commander who keeps the incidents, responders who heal, a runner of runbooks.
 
 The sentinel never waits for a message and the others never for a clock: it stands in one step until there is news,
 they wait without a thread. Each has its own copy of the runbooks, read once, in its first step.
 """
 
+import contextlib
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ import msgspec
 
 from fleetlog.domain.errors import StepFailed
 from fleetlog.domain.values import Message
+from fleetlog.runtime.configuration import near_name
 from fleetlog.runtime.scenarios.inputs import inputs_of
 from fleetlog.runtime.scenarios.monitor.alerts import Alert, Case, Outcome, alert_in, to_json
 from fleetlog.runtime.scenarios.monitor.cure import Ward
@@ -25,9 +27,9 @@ from fleetlog.runtime.scenarios.monitor.watching import Eyes, News, Seen, State,
 if TYPE_CHECKING:
     from fleetlog.runtime.brains.context import Context
 
-__all__ = ["COMMANDER", "OVER", "SENTINEL", "commander", "responder", "sentinel"]
+__all__ = ["COMMANDER", "OVER", "RUNNER", "SENTINEL", "commander", "responder", "runner", "sentinel"]
 
-SENTINEL, COMMANDER = "sentinel", "incident-commander"
+SENTINEL, COMMANDER, RUNNER = "sentinel", "incident-commander", "runbook-runner"
 OVER = "the watch is over"
 _GONE = "that was all"
 _REPLY_CHARS = 40_000
@@ -90,11 +92,11 @@ def commander(ctx: "Context") -> dict[str, Any]:
     plan, _ = _read_plan(ctx)
     responders = ctx.step("who responds", "pure", _responders, ctx)
     office = _Office(ctx, Desk(plan, {name: tuple(skills) for name, skills in responders.items()}))
-    here = set(responders)
+    here = {*responders, RUNNER}
     while here or office.waiting:
         message = ctx.receive()
         if message.type == "handoff" and message.payload == OVER:
-            for name in responders:
+            for name in sorted(here):
                 ctx.send(name, "handoff", OVER)
         elif message.type == "handoff" and message.payload == _GONE:
             here.discard(message.sender)
@@ -176,13 +178,7 @@ class _Office:
         self._ctx.progress(said[:2_000])
         if not incident.is_open:
             for message in self._raised.pop(incident.case.number, []):
-                self._tell(message, said)
-
-    def _tell(self, message: Message, said: str) -> None:
-        try:
-            self._ctx.reply(message, said)
-        except StepFailed:
-            return  # who raised it has ended; the report has it
+                _reply(self._ctx, message, said)
 
 
 def report_of(desk: Desk) -> str:
@@ -196,7 +192,7 @@ def report_of(desk: Desk) -> str:
 def responder(ctx: "Context") -> dict[str, Any]:
     """Takes cases from the commander, one after the other; those that wait for a person stand aside meanwhile."""
     plan, folder = _read_plan(ctx)
-    ward = Ward(ctx, plan, folder)
+    ward = Ward(ctx, plan, folder, lambda handed, outcome: _reply(ctx, handed, to_json(outcome)))
     forwarded: dict[str, Message] = {}
     is_over = False
     while not is_over or ward.waiting:
@@ -213,5 +209,56 @@ def responder(ctx: "Context") -> dict[str, Any]:
             forwarded[ctx.send(COMMANDER, "alert", message.payload)] = message  # told to one alone
         elif message.type == "question":
             ctx.reply(message, f"{ward.closed} cases are closed, {ward.waiting} wait for a person.")
-    ctx.send(COMMANDER, "handoff", _GONE)
+    _say_gone(ctx)
     return {"closed": ward.closed}
+
+
+# --- the runner ----------------------------------------------------------------------------------
+
+
+def runner(ctx: "Context") -> dict[str, Any]:
+    """Goes through a runbook for who asks it by name: a person, or a responder that a model drives. The runbook's
+    checks, approvals and limits hold as they do for the others."""
+    plan, folder = _read_plan(ctx)
+    desk = Desk(plan, {})
+
+    def tell(asked: Message, outcome: Outcome) -> None:
+        desk.heard(outcome)
+        done = "".join(f"\n- {one}" for one in outcome.actions)
+        _reply(ctx, asked, f"{outcome.state}: {outcome.said}{done}")
+
+    ward = Ward(ctx, plan, folder, tell)
+    is_over = False
+    while not is_over or ward.waiting:
+        message = ctx.receive()
+        if ward.answered(message):
+            continue
+        if message.type == "question":
+            _go_through(ctx, plan, desk, ward, message)
+        is_over |= message.type == "handoff" and message.sender == COMMANDER and OVER in message.payload
+    _say_gone(ctx)
+    return {"closed": ward.closed}
+
+
+def _go_through(ctx: "Context", plan: Plan, desk: Desk, ward: Ward, asked: Message) -> None:
+    name = asked.payload.strip().strip("'\"`")
+    if name not in plan.runbooks:
+        _reply(ctx, asked, f"refused: there is no runbook '{name[:80]}'{near_name(name, plan.runbooks)}")
+        return
+    alert = Alert(f"{name} is asked for", runbook=name)
+    if desk.joined(alert) is not None:
+        _reply(ctx, asked, f"refused: '{name}' is under way, and waits for a person")
+        return
+    ward.admit(desk.opened(alert, ctx.step("look at the clock", "pure", time.time)).case, asked)
+
+
+def _say_gone(ctx: "Context") -> None:
+    """The commander waits for this, if it is a program."""
+    with contextlib.suppress(StepFailed):
+        ctx.send(COMMANDER, "handoff", _GONE)
+
+
+def _reply(ctx: "Context", message: Message, said: str) -> None:
+    """Who asked may have ended meanwhile."""
+    with contextlib.suppress(StepFailed):
+        ctx.reply(message, said)

@@ -5,6 +5,7 @@ well; after an action of which it is not known whether it was made, it is looked
 cases go on.
 """
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -13,7 +14,7 @@ from msgspec import Struct
 from fleetlog.domain.errors import StepFailed, StepInDoubt
 from fleetlog.domain.tickets import Approval
 from fleetlog.domain.values import Message
-from fleetlog.runtime.scenarios.monitor.alerts import Case, Outcome, to_json
+from fleetlog.runtime.scenarios.monitor.alerts import Case, Outcome
 from fleetlog.runtime.scenarios.monitor.looking import Found, Room, look_at, look_until_well
 from fleetlog.runtime.scenarios.monitor.runbooks import Action, Plan, Runbook
 
@@ -42,10 +43,10 @@ class _Course(Struct):
 
 
 class Ward:
-    """The cases of one responder. Every change of a case is a step of its brain."""
+    """The cases of one responder. Every change of a case is a step of its brain; `tell` tells who handed it over."""
 
-    def __init__(self, ctx: "Context", plan: Plan, folder: str) -> None:
-        self._ctx, self._plan = ctx, plan
+    def __init__(self, ctx: "Context", plan: Plan, folder: str, tell: Callable[[Message, Outcome], None]) -> None:
+        self._ctx, self._plan, self._tell_outcome = ctx, plan, tell
         self._room = Room(ctx.tool_run, folder)
         self._asked: dict[str, _Course] = {}
         """By the ticket."""
@@ -227,7 +228,7 @@ class Ward:
             acted_s=tuple(course.acted_s),
             at_s=course.acted_s[-1] if course.acted_s else course.found.at_s,
         )
-        self._ctx.reply(course.handed, to_json(outcome))
+        self._tell_outcome(course.handed, outcome)
 
 
 def _fits(runbook: Runbook, found: Found) -> bool:

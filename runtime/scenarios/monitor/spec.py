@@ -50,6 +50,7 @@ def monitor_spec(order: Watching, plan: Plan | None = None) -> FleetSpec:
                 agent(name.replace("-", " "), f"Respond to alerts about {', '.join(skills)}.", "responder", skills)
                 for name, skills in RESPONDER_SKILLS.items()
             ),
+            agent("runbook runner", "Go through the runbook that somebody asks for by its name.", "runner", ()),
         ),
         help_policy=_policy(plan),
     )
@@ -75,32 +76,32 @@ about the same thing are one incident; hand each incident to the responder whose
 network-responder, auth-responder; send_message type "handoff" with the alert, the runbook's name and what you need \
 back). A thing that was healed {cooldown} seconds ago or less is not healed again: request_help. When a person or a \
 peer raised the alert, tell them what became of it. When sentinel says that the watch is over, wait for what is open, \
-tell the responders that it is over, and submit the report: what went wrong, what was done, what is not well, \
-incident by incident.\
+broadcast "the watch is over" (type "handoff"), and submit the report: what went wrong, what was done, what is not \
+well, incident by incident.\
 """
 _RESPONDER = """\
 You respond to incidents that incident-commander hands to you. The runbooks are in the file named below: read them \
-first, then wait_for_messages. For each incident: look before you act (make the runbook's checks with read-only \
-commands), act only as a runbook's action says and word for word, only if what its `verify` names fails, and look \
-again afterwards. An action that was cut off is never repeated before you have looked. Tell incident-commander (type \
-"result", the handoff's id as correlation_id) what you saw, did and saw then. When no runbook fits, or it is at its \
-end: request_help, with what you tried. When incident-commander says that it is over, submit the list of what you \
-did.\
+first, then wait_for_messages. For each incident: look before you act (read the logs; make checks with commands that \
+only read), and choose the runbook. You change nothing yourself: ask runbook-runner (a program; ask_peer with the \
+runbook's exact name and nothing else). It looks first, acts only if the runbook's `verify` fails, gets approval where \
+that is needed, looks again, and answers "healed", "well" (nothing was done), "asked" (a person is; it will tell you \
+more) or "left". Tell incident-commander (type "result", the handoff's id as correlation_id) what you saw, what was \
+done and what you saw then. When no runbook fits, or it did not help: request_help, with what was tried. When \
+incident-commander says that it is over, submit the list of what was done.\
 """
 
 
 def monitor_by_claude_spec(order: Watching, model: str = "", plan: Plan | None = None) -> FleetSpec:
-    """The same agents, commander and responders driven by Claude. With a `plan`, what its runbooks may do without
-    approval is granted, word for word; everything else they would run asks a person."""
+    """The same agents; commander and responders are driven by Claude. They look and choose; only the runner, a program,
+    does what the runbooks list. What else they would run, a person is asked about."""
     offline = monitor_spec(order, plan)
     cooldown = f"{plan.limits.cooldown_s:g}" if plan else "600"
-    grants = _grants(plan) if plan else ()
 
     def by_claude(agent: AgentSpec) -> AgentSpec:
         definition = agent.role.replace(" ", "-")
-        if definition == "sentinel":
-            return agent
         is_lead = definition == "incident-commander"
+        if not is_lead and definition not in RESPONDER_SKILLS:
+            return agent
         prompt = _COMMANDER.format(cooldown=cooldown) if is_lead else _RESPONDER
         return AgentSpec(
             role=agent.role,
@@ -109,15 +110,8 @@ def monitor_by_claude_spec(order: Watching, model: str = "", plan: Plan | None =
             agent=definition,
             model=model,
             skills=agent.skills,
-            grants=() if is_lead else grants,
             result_schema=REPORT_SCHEMA if is_lead else None,
             max_interruptions=_RESTARTS,
         )
 
     return replace(offline, agents=tuple(by_claude(agent) for agent in offline.agents))
-
-
-def _grants(plan: Plan) -> tuple[str, ...]:
-    """`run:COMMAND` for each action that needs no approval."""
-    actions = [action for runbook in plan.runbook for action in runbook.action if not action.needs_approval]
-    return tuple(dict.fromkeys("run:" + " ".join(action.command) for action in actions))

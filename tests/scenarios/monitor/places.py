@@ -306,7 +306,7 @@ class Monitor:
 
     def until_quiet(self) -> int:
         """Until the sentinel watches and everybody else waits; the log's position then."""
-        self.until(lambda entry: entry.what == "agent.suspended", "all wait", times=4)
+        self.until(lambda entry: entry.what == "agent.suspended", "all wait", times=5)
         return self.runtime.position
 
     def end(self) -> dict[str, Any]:

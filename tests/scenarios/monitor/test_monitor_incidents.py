@@ -6,12 +6,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from fleetlog.runtime.scenarios.monitor.brains import COMMANDER
+from fleetlog.runtime.scenarios.monitor.brains import COMMANDER, RUNNER
 from tests.scenarios.monitor.conftest import MakeMonitor, Serve
 from tests.scenarios.monitor.places import Monitor, Shop
 
 RESPONDER = "network-responder"
 DONE = "done.txt"
+VERIFY = 'verify = ["page"]'
 ACT = [sys.executable, "-c", f"open('{DONE}','a').write('done;')"]
 
 
@@ -193,3 +194,36 @@ def test_an_action_that_was_cut_off_is_looked_after_and_not_repeated(
     monitor.restart()
     monitor.until_said("Incident 1", "was healed" if heals else "it was interrupted")
     assert times_done(tmp_path) == 1
+
+
+def test_a_person_asks_the_runner_for_a_runbook_by_its_name(
+    tmp_path: Path, serve: Serve, make_monitor: MakeMonitor
+) -> None:
+    served = serve(lambda number: 200 if times_done(tmp_path) else 503)
+    text = served.runbooks(ACT, VERIFY).replace('watches = ["page"], ', "")
+    monitor = make_monitor(text + "retries = 1\n", tmp_path)
+    runner = monitor.agent(RUNNER)
+    for question, answer in (
+        ("mend the pagge", "did you mean 'mend the page'?"),
+        ("mend the page", "healed by"),
+        ("`mend the page`", "well: nothing is wrong"),
+    ):
+        monitor.runtime.send_message("operator", runner, monitor.fleet_id, "question", question)
+        monitor.until(
+            lambda entry, answer=answer: (  # type: ignore[misc]
+                entry.agent_id == runner and entry.what == "message.sent" and answer in entry.summary
+            ),
+            answer,
+        )
+    assert times_done(tmp_path) == 1
+
+
+def test_a_schedule_that_is_due_has_its_runbook_gone_through(
+    tmp_path: Path, serve: Serve, make_monitor: MakeMonitor
+) -> None:
+    text, folder = mended(tmp_path, serve, VERIFY)
+    schedule = '[[schedule]]\nname = "nightly"\ncron = "0 3 * * *"\nzone = "UTC"\nrunbook = "mend the page"\n'
+    monitor = make_monitor(schedule + text.replace('watches = ["page"], ', ""), folder)
+    alert(monitor, "nightly is due", schedule="nightly")
+    monitor.until_said("(nightly is due)", "was healed")
+    assert times_done(folder) == 1
