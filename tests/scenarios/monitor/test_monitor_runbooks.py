@@ -9,6 +9,7 @@ from fleetlog.domain.errors import InvalidArgument
 from fleetlog.runtime.scenarios.monitor.cron import next_due_s
 from fleetlog.runtime.scenarios.monitor.loading import load_plan, plan_of
 from tests.scenarios.monitor.places import EXAMPLE
+from tests.test_docs import ROOT, blocks
 
 WATCH = '[[watch]]\nname = "page"\nkind = "http"\nurl = "http://127.0.0.1/"\nevery_s = 5\n'
 BOOK = '[[runbook]]\nname = "mend"\nskills = ["web"]\nwhen = { watches = ["page"] }\n'
@@ -22,6 +23,11 @@ def test_the_example_is_understood() -> None:
     plan = load_plan(str(EXAMPLE / "runbooks.toml"))
     assert [one.name for one in plan.runbook] == ["open the shop", "free the till", "tidy the logs"]
     assert plan.watch[0].every_s == 5
+
+
+def test_the_runbooks_of_the_page_are_understood() -> None:
+    (text,) = [block.text for block in blocks(ROOT / "docs" / "scenarios" / "monitor.md") if block.language == "toml"]
+    assert plan_of(text).people.escalate_to == "on-call"
 
 
 def test_a_runbook_without_verify_is_verified_by_what_must_fail_or_by_its_watches() -> None:
