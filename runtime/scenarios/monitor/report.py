@@ -37,7 +37,8 @@ def in_words(incident: Incident) -> str:
     """One line."""
     outcome = incident.outcome
     said = f": {_without_ticket(outcome.said)}" if outcome else ""
-    return f"Incident {incident.case.number} ({incident.case.alert.text}) {_STATES[incident.state]}{said}"
+    meanwhile = "; meanwhile it is well again" if incident.is_open and incident.has_recovered else ""
+    return f"Incident {incident.case.number} ({incident.case.alert.text}) {_STATES[incident.state]}{said}{meanwhile}"
 
 
 def _without_ticket(said: str) -> str:
