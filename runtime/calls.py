@@ -22,9 +22,13 @@ from fleetlog.runtime.journal import Receipt
 from fleetlog.runtime.reply import Reply
 from fleetlog.runtime.store import EventStore
 
-__all__ = ["Begun", "Call", "Calls"]
+__all__ = ["Begun", "Call", "Calls", "KeyReused"]
 
 R = TypeVar("R", bound=msgspec.Struct)
+
+
+class KeyReused(NotAllowed):
+    """The key was used before, for another call or with other arguments."""
 
 
 class Call(msgspec.Struct, Generic[R], frozen=True):
@@ -117,7 +121,7 @@ class Calls:
         if not isinstance(event, CallRecorded):
             raise LogCorrupt(f"{key.stream_id} does not begin with a recorded call")
         if (event.operation, event.arguments_digest) != (key.operation, key.arguments_digest):
-            raise NotAllowed(
+            raise KeyReused(
                 f"'idempotency_key' {checks.shown(idempotency_key)} was used for another call "
                 f"({event.operation}, or other arguments); use a new key for a new call"
             )

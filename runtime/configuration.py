@@ -7,7 +7,7 @@ import difflib
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import msgspec
 
 from fleetlog.domain.errors import InvalidArgument
 
-__all__ = ["FILE", "VARIABLES", "Settings", "find_file", "flag_defaults", "load_settings", "template_text"]
+__all__ = ["FILE", "VARIABLES", "Settings", "find_file", "flag_defaults", "load_settings", "near_name", "template_text"]
 
 FILE = "fleetlog.toml"
 VARIABLE = "FLEETLOG_CONFIG"
@@ -139,9 +139,15 @@ def _check_keys(data: Mapping[str, Any], path: Path | None, text: str) -> None:
     for name in _names(data):
         if name in known or name in tables:
             continue
-        near = difflib.get_close_matches(name, [*known, *tables], 1, 0.5)
-        hint = f"; did you mean '{near[0]}'?" if near else f" (known: {', '.join(sorted(known))})"
-        raise InvalidArgument(f"{path}{_line_of(name, text)}: unknown setting '{name}'{hint}")
+        raise InvalidArgument(
+            f"{path}{_line_of(name, text)}: unknown setting '{name}'{near_name(name, known, meant=[*known, *tables])}"
+        )
+
+
+def near_name(name: str, known: Iterable[str], *, meant: Sequence[str] = ()) -> str:
+    """What follows an unknown name in a message: the nearest one (of `meant`, if given), or all that are known."""
+    near = difflib.get_close_matches(name, meant or list(known), 1, 0.5)
+    return f"; did you mean '{near[0]}'?" if near else f" (known: {', '.join(sorted(known)) or 'none'})"
 
 
 def _names(data: Mapping[str, Any]) -> Iterator[str]:

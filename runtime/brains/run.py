@@ -239,6 +239,14 @@ class Run:
         if self.is_paused or self.link.is_held():
             raise RunSuspended
 
+    def wait(self, seconds: float) -> None:
+        """Inside a step that waits for the world outside: so long, but not a moment longer than the run may go on.
+        Raises `RunStopped` or `RunSuspended`, which leave the step as if it had not been begun. The place is
+        another's meanwhile."""
+        with self.link.lend_place():
+            self._stopped.wait(seconds)
+        self.check_may_step()
+
     def _enter(self) -> None:
         with self._lock:
             self._thread_id = threading.get_ident()

@@ -1,6 +1,7 @@
 """The commands that work with fleets from outside: spawn, attach, fork, send, ask, alert, tail."""
 
 import json
+import re
 import sys
 import time
 import tomllib
@@ -33,6 +34,8 @@ Model = Annotated[str, typer.Option("--model", metavar="MODEL", help="The model 
 Key = Annotated[str | None, typer.Option("--key", help="An idempotency key: repeated with it, it is done once.")]
 
 TAIL_EVERY_S = 0.25
+_STEP = re.compile(r"(send \w+ to operator|(?:send_message|reply) \S+|\S+) ")
+"""What stands before the words in the timeline: the step that said them."""
 
 
 def spawn(
@@ -189,7 +192,7 @@ def ask(
         raise NotFound(
             f"{agent_name_of(agent_id)} has not answered within {wait:g} s; its answer will be in the timeline"
         )
-    said = answer.summary.partition(" ")[2]
+    said = _STEP.sub("", answer.summary, count=1)
     screen.json({"answer": said, "position": answer.position}) if as_json else screen.line(said)
 
 

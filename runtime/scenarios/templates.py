@@ -13,6 +13,7 @@ from fleetlog.runtime.scenarios.migrate.spec import (
     migrate_by_claude_spec,
     migrate_spec,
 )
+from fleetlog.runtime.scenarios.monitor.spec import Watching, monitor_by_claude_spec, monitor_spec
 from fleetlog.runtime.scenarios.research import ResearchOrder, offline_research_spec, research_spec
 from fleetlog.runtime.scenarios.review.spec import review_by_claude_spec, review_spec
 from fleetlog.runtime.scenarios.triage.order import TEST_COMMAND, Order
@@ -32,6 +33,11 @@ BRANCH_NAME = TemplateVariable("branch", "Where verified changes are committed."
 FILE = TemplateVariable("file", "The path in it of a Markdown spec, or of a .diff or .patch.", "")
 DIFF = TemplateVariable("diff", "Or: the git revisions whose change is reviewed, as main...HEAD.", "")
 REVIEW = "Review a spec or a change from three sides: a debate, a council, one review."
+RUNBOOKS = TemplateVariable("runbooks", "The path of the runbooks: what is watched, and how it is healed (TOML).")
+SERVICE = TemplateVariable("workspace", "The folder their commands run in, and their paths are meant from.")
+FOR_S = TemplateVariable("for_s", "End after so many seconds; empty to watch on and on.", "")
+MONITOR = "Watch a service for weeks: heal it by runbooks, call a person for the rest."
+MONITORED = Watching("${runbooks}", "${workspace}", "${for_s}")
 BY_CLAUDE = "The same, driven by Claude."
 
 
@@ -55,6 +61,16 @@ def bundled_templates() -> Mapping[str, TemplateRow]:
             migrate_by_claude_spec(MigrationOrder("${workspace}", "python3", "${branch}"), "${model}"),
             REPOSITORY,
             BRANCH_NAME,
+            MODEL,
+        ),
+        _row("monitor", MONITOR, monitor_spec(MONITORED), RUNBOOKS, SERVICE, FOR_S),
+        _row(
+            "monitor-by-claude",
+            BY_CLAUDE,
+            monitor_by_claude_spec(MONITORED, "${model}"),
+            RUNBOOKS,
+            SERVICE,
+            FOR_S,
             MODEL,
         ),
         _row("review", REVIEW, review_spec("${workspace}", "${file}", "${diff}"), PLACE, FILE, DIFF),

@@ -4,6 +4,7 @@ import typer
 
 from fleetlog.runtime.cli.runs.explore import explore
 from fleetlog.runtime.cli.runs.migrate import migrate
+from fleetlog.runtime.cli.runs.monitor import monitor
 from fleetlog.runtime.cli.runs.research import research
 from fleetlog.runtime.cli.runs.review import review
 from fleetlog.runtime.cli.runs.triage import triage
@@ -12,6 +13,7 @@ __all__ = ["run_app"]
 
 SCENARIOS = (
     explore,
+    monitor,
     migrate,
     research,
     triage,

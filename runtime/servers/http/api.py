@@ -31,6 +31,7 @@ from fleetlog.runtime.servers.http.bodies import (
     query_of,
     refuse_other_types,
 )
+from fleetlog.runtime.servers.http.hooks import take_alerts
 from fleetlog.runtime.servers.http.openapi import openapi
 from fleetlog.runtime.servers.http.operations import Operation, operations
 from fleetlog.runtime.servers.http.refusals import Problem, problem_of, refusal
@@ -69,6 +70,7 @@ def api_routes(house: House) -> list[BaseRoute]:
         _route("/openapi.json", READS, _constant(document)),
         _route("/v1", READS, _constant(index)),
         *(_route(path, READS, functools.partial(feed, house)) for path, feed in feeds.items()),
+        _route("/hooks/alerts", CALLS, functools.partial(take_alerts, house)),
         *(_route(f"/v1/{one.name}", _verbs(one), _Call(house, one).answer) for one in table.values()),
         _route("/v1/{name:path}", (), _Missing(table).answer),
     ]

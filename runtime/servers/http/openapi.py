@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from fleetlog.runtime.rows import InboxMessage, TimelineEntry
+from fleetlog.runtime.servers.http.hooks import MAX_ALERTS, AlertmanagerWebhook, HookReply, PlainAlert
 from fleetlog.runtime.servers.http.operations import Operation
 
 __all__ = ["openapi"]
@@ -67,8 +68,13 @@ def openapi(table: Mapping[str, Operation]) -> Json:
     """The document of these operations."""
     arguments = [one.arguments for one in table.values()]
     replies = [one.reply for one in table.values() if one.reply is not bytes]
-    schemas = _Schemas([*arguments, *replies, ErrorReply, ServerHealth, TimelineEntry, InboxMessage], arguments)
-    paths: dict[str, Json] = {"/health": {"get": _health(schemas)}, **_streams()}
+    others = [ErrorReply, ServerHealth, TimelineEntry, InboxMessage, *_OF_HOOKS]
+    schemas = _Schemas([*arguments, *replies, *others], [*arguments, PlainAlert])
+    paths: dict[str, Json] = {
+        "/health": {"get": _health(schemas)},
+        "/hooks/alerts": {"post": _hook(schemas)},
+        **_streams(),
+    }
     for operation in table.values():
         path: Json = {"post": _post(operation, schemas)}
         if operation.is_plain:
@@ -171,6 +177,28 @@ def _health(schemas: _Schemas) -> Json:
     content = {"application/json": {"schema": schemas.of(ServerHealth)}}
     answer = {"200": {"description": "It serves.", "content": content}}
     return {"operationId": "server_health", "summary": "Is anybody there?", "responses": answer, "security": []}
+
+
+# --- webhooks ------------------------------------------------------------------------------------
+
+_OF_HOOKS = [AlertmanagerWebhook, PlainAlert, HookReply]
+
+
+def _hook(schemas: _Schemas) -> Json:
+    fleet: Json = {"name": "fleet", "in": "query", "required": True, "schema": {"type": "string", "minLength": 1}}
+    to: Json = {"name": "to", "in": "query", "required": False, "schema": {"type": "string", "default": "*"}}
+    plain = schemas.of(PlainAlert)
+    forms = [schemas.of(AlertmanagerWebhook), plain, {"type": "array", "items": plain, "maxItems": MAX_ALERTS}]
+    reply = {"application/json": {"schema": schemas.of(HookReply)}}
+    return {
+        "operationId": "take_alerts",
+        "summary": "Alerts of another monitor, for a fleet",
+        "description": "What Alertmanager sends to a webhook, or an alert (or several) as plain JSON. What has "
+        "the same fingerprint, beginning and status as before is told once.",
+        "parameters": [fleet, to, _KEY_HEADER],
+        "requestBody": {"required": True, "content": {"application/json": {"schema": {"anyOf": forms}}}},
+        "responses": {"200": {"description": "They are told.", "content": reply}, **_refusals()},
+    }
 
 
 # --- event streams -------------------------------------------------------------------------------
