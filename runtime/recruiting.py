@@ -1,5 +1,6 @@
 """From a spec to the command that makes agents: can they run here, and what do their definitions say of them?"""
 
+from fleetlog.domain import checks
 from fleetlog.domain import commands as c
 from fleetlog.domain.errors import NotFound
 from fleetlog.domain.values import AgentSpec, FleetSpec
@@ -18,6 +19,7 @@ class Recruiting:
 
     def spawn_command(self, spec: FleetSpec) -> c.SpawnFleet:
         """Raises `InvalidArgument` or `NotFound` when an agent of the fleet could not run here."""
+        checks.text("workspace", spec.workspace)  # its definitions are looked for before the domain sees it
         for agent in spec.agents:
             self._check_runnable(agent, spec.workspace)
         names = {agent.agent: agent for agent in spec.agents if agent.agent}

@@ -439,3 +439,12 @@ def test_an_asyncio_host_is_never_blocked(tmp_path: Path) -> None:
     output, ticks = asyncio.run(host())
     assert output == "hello"
     assert ticks >= 10
+
+
+def test_a_workspace_that_is_no_path_is_refused_before_definitions_are_looked_for_in_it(
+    open_runtime: OpenRuntime,
+) -> None:
+    runtime = open_runtime()
+    agent = AgentSpec(role="a", prompt="b", agent="code-reviewer", brain="external")
+    with pytest.raises(errors.InvalidArgument, match="'workspace' holds a NUL"):
+        runtime.spawn_fleet(FleetSpec(agents=(agent,), workspace="a\0b"))

@@ -114,7 +114,8 @@ def change(runtime: Runtime, what: str, which: int) -> None:
             runtime.send_message("operator", waiting[0], fleet.id, "handoff", "go on")
             wait_until(runtime, fleet.id, lambda s: any(a.id == waiting[0] and a.completed_at for a in s.agents))
         case "attach" if fleet.status == "running":
-            runtime.attach_agent(fleet.id, AgentSpec(role="late", prompt="x", brain="work"))
+            name = f"late-{len(runtime.fleet_status(fleet.id).agents)}"
+            runtime.attach_agent(fleet.id, AgentSpec(role="late", name=name, prompt="x", brain="work"))
         case "cancel":
             runtime.cancel_fleet(fleet.id)
         case "budget":

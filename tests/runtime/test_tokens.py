@@ -30,7 +30,7 @@ NOT_FOR_CALLERS = {
     "listening",
     "position",
 }
-NOT_FOR_CALLERS |= {"send_message_nowait"}  # for the host program alone
+NOT_FOR_CALLERS |= {"send_message_nowait", "query_view"}  # for the host program alone
 
 
 def spawned(runtime: Runtime) -> SpawnReply:

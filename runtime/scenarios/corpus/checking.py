@@ -1,7 +1,7 @@
 """Is a claim what its source says, who else says it, who says otherwise? Pure: claims and documents in, verdicts out.
 
-Two sentences speak of the same when they share most of their terms. They contradict each other when they do, and have
-different figures for it, or one of them denies.
+Two sentences speak of the same when they share most of their terms, and not each names what the other does not. They
+contradict each other when they do, and have different figures for it, or one of them denies.
 """
 
 import re
@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from fleetlog.runtime.scenarios.corpus.documents import Corpus
 from fleetlog.runtime.scenarios.corpus.finding import Claim
-from fleetlog.runtime.scenarios.corpus.words import NEGATIONS, figures_of, sentences_of, terms_of
+from fleetlog.runtime.scenarios.corpus.words import NEGATIONS, figures_of, names_of, sentences_of, terms_of
 
 __all__ = ["Checked", "Witness", "check"]
 
@@ -67,7 +67,7 @@ def _checked(corpus: Corpus, claim: Claim, sentences: list[tuple[Witness, frozen
     for witness, other in sentences:
         if witness.quote == claim.quote and witness.source == claim.source:
             continue
-        if not _speaks_of_the_same(subject, other):
+        if not _speaks_of_the_same(subject, other) or _names_differ(claim.quote, witness.quote):
             continue
         if _contradicts(claim.quote, witness.quote):
             against.append(witness)
@@ -79,6 +79,12 @@ def _checked(corpus: Corpus, claim: Claim, sentences: list[tuple[Witness, frozen
 def _speaks_of_the_same(one: frozenset[str], other: frozenset[str]) -> bool:
     common, shorter, longer = len(one & other), *sorted((len(one), len(other)))
     return shorter >= LEAST_TERMS and common >= ALIKE * shorter and common >= ALIKE_OF_LONGER * longer
+
+
+def _names_differ(one: str, other: str) -> bool:
+    """Each names something that the other has not: the bridge of Arlen is not that of Borrow."""
+    ours, theirs = names_of(one), names_of(other)
+    return bool(ours - frozenset(terms_of(other))) and bool(theirs - frozenset(terms_of(one)))
 
 
 def _says_it_too(one: str, subject: frozenset[str], other: str, theirs: frozenset[str]) -> bool:
@@ -97,4 +103,4 @@ def _of_other_years(ours: frozenset[str], theirs: frozenset[str]) -> bool:
     our_years = {figure for figure in ours if _YEAR.fullmatch(figure)}
     their_years = {figure for figure in theirs if _YEAR.fullmatch(figure)}
     has_more = bool(ours - our_years) and bool(theirs - their_years)
-    return has_more and bool(our_years) and our_years.isdisjoint(their_years)
+    return has_more and bool(our_years or their_years) and our_years.isdisjoint(their_years)

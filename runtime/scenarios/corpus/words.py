@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["MAX_SENTENCE_CHARS", "NEGATIONS", "figures_of", "sentences_of", "terms_of"]
+__all__ = ["MAX_SENTENCE_CHARS", "NEGATIONS", "figures_of", "names_of", "sentences_of", "terms_of"]
 
 MAX_SENTENCE_CHARS = 600
 _WORD = re.compile(r"[^\W_]+(?:['\u2019.-][^\W_]+)*")
@@ -39,6 +39,12 @@ def _stem(word: str) -> str:
                 stem[:-1] if len(stem) > 3 and stem[-1] == stem[-2] and stem[-1] not in "ls" else stem.removesuffix("e")
             )
     return word.removesuffix("e") if len(word) > 3 else word
+
+
+def names_of(sentence: str) -> frozenset[str]:
+    """What is written with a capital within a sentence: names, mostly. Its first word says nothing."""
+    within = sentence.strip().partition(" ")[2]
+    return frozenset(_stem(found.group().lower()) for found in _WORD.finditer(within) if found.group()[0].isupper())
 
 
 def figures_of(text: str) -> frozenset[str]:
