@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from tests.crash.logs import check_log
 from tests.scenarios.monitor.places import Served
+from tests.servers.house import wait_for
 
 KILLS = 14
 LONGEST_S = 120
@@ -36,7 +37,8 @@ with Runtime.open(directory) as runtime:
             break
 """
 ACTION = """
-import sys, time
+import time
+open("begun.txt", "a").write("begun;")
 time.sleep(0.2)
 open("done.txt", "a").write("done;")
 time.sleep(0.1)
@@ -77,6 +79,13 @@ class Place(Struct):
         child.communicate()
         return child.returncode == -signal.SIGKILL
 
+    def kill_in_the_action(self) -> None:
+        """As soon as its program runs; the program goes on by itself."""
+        child = self.start()
+        wait_for((self.folder / "begun.txt").exists, "the action was not begun", LONGEST_S)
+        child.send_signal(signal.SIGKILL)
+        child.communicate()
+
 
 def broken(folder: Path, served: Served) -> Place:
     folder.mkdir()
@@ -84,6 +93,23 @@ def broken(folder: Path, served: Served) -> Place:
     text = served.runbooks([sys.executable, "act.py"]).replace("settle_s = 0.2", "settle_s = 3")
     (folder / "runbooks.toml").write_text(text)
     return Place(folder, folder / "log")
+
+
+@pytest.mark.slow
+def test_an_action_in_which_the_monitor_is_killed_is_looked_after_and_not_repeated(tmp_path: Path) -> None:
+    now: list[Place] = []
+    served = Served(lambda number: 200 if now[-1].times_done else 503)
+    try:
+        for number in range(4):
+            now.append(broken(tmp_path / f"killed-{number}", served))
+            now[-1].kill_in_the_action()
+            said = now[-1].run()
+            check_log(now[-1].directory)
+            assert "1 healed" in said
+            assert "interrupted; looked before anything else" in said
+            assert (now[-1].folder / "begun.txt").read_text() == "begun;"
+    finally:
+        served.close()
 
 
 @pytest.mark.slow
