@@ -121,4 +121,4 @@ def test_a_monitor_that_is_killed_while_it_heals_never_repeats_an_action(
 
 def without_actions(report: str) -> list[str]:
     """What was done may have been interrupted."""
-    return [line for line in report.splitlines() if not line.startswith("- done:")]
+    return [line for line in report.splitlines() if not line.startswith("- Done:")]

@@ -61,11 +61,24 @@ def candidates(plan: Plan, alert: Alert) -> tuple[str, ...]:
     if alert.runbook:
         return (alert.runbook,)
     if alert.schedule:
-        return tuple(one.runbook for one in plan.schedule if one.name == alert.schedule and one.runbook)
+        return _of_schedule(plan, alert.schedule)
     found = tuple(runbook.name for runbook in plan.runbook if _is_for(runbook.when, alert))
     if found or alert.watch:
         return found
     return tuple(runbook.name for runbook in plan.runbook if _shares_skill(runbook, alert))
+
+
+def _of_schedule(plan: Plan, name: str) -> tuple[str, ...]:
+    """The runbook it names, or those of the watches it looks at."""
+    found = next((one for one in plan.schedule if one.name == name), None)
+    if found is None:
+        return ()
+    looked_at = set(found.checks)
+    return (
+        (found.runbook,)
+        if found.runbook
+        else tuple(runbook.name for runbook in plan.runbook if looked_at & {*runbook.when.watches, *runbook.verify})
+    )
 
 
 def _is_for(when: When, alert: Alert) -> bool:

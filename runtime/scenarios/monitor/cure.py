@@ -38,6 +38,8 @@ class _Course(Struct):
     """The action of this number may be made."""
     waits_for: str = ""
     was_cut_off: bool = False
+    seen: tuple[str, ...] = ()
+    """What failed when the case came."""
     actions: list[str] = msgspec.field(default_factory=list)
     acted_s: list[float] = msgspec.field(default_factory=list)
 
@@ -65,6 +67,7 @@ class Ward:
         course.found = self._look(course, self._of_interest(case), f"examine case {case.number}")
         course.runbook = self._fitting(case, course.found)
         wrong = course.found.failing
+        course.seen = tuple(f"{name}: {why}" for name, why in wrong.items())[:20]
         if course.runbook is None and not wrong and course.found.passing:
             self._close(course, "well", "nothing is wrong that the checks can see")
         elif course.runbook is None:
@@ -128,7 +131,7 @@ class Ward:
             found = self._verified(course, runbook, action)
             course.acted_s.append(found.at_s)
             if not found.failing:
-                self._close(course, "healed", f"healed by '{' '.join(action.command)}'")
+                self._close(course, "healed", f"by '{' '.join(action.command)}'")
                 return True
             if is_cut_off and attempt == action.retries:
                 said = "it was interrupted, and may have been done in part; it is not well, and is not repeated"
@@ -223,7 +226,7 @@ class Ward:
             state=state,
             said=said[:2_000],
             runbook=course.runbook.name if course.runbook else "",
-            evidence=tuple(f"{name}: {why}" for name, why in course.found.failing.items())[:20],
+            evidence=course.seen,
             actions=tuple(course.actions),
             acted_s=tuple(course.acted_s),
             at_s=course.acted_s[-1] if course.acted_s else course.found.at_s,

@@ -108,7 +108,8 @@ class Desk:
             return "no runbook is for it"
         keys = [alert.key, *(f"runbook {name}" for name in names)]
         healed_s = max((self._fixed_s.get(key, 0.0) for key in keys), default=0.0)
-        if not alert.schedule and now_s - healed_s < self._plan.limits.cooldown_s:
+        is_ordered = any(one.runbook for one in self._plan.schedule if one.name == alert.schedule)
+        if not is_ordered and now_s - healed_s < self._plan.limits.cooldown_s:
             return "it was healed a short while ago, and is not well: the fix does not hold"
         if left <= 0:
             return f"the limit of {self._plan.limits.actions_per_hour} actions an hour is reached"

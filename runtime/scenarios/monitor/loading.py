@@ -9,6 +9,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec.structs import replace
@@ -176,15 +177,17 @@ def _check_skills(place: str, skills: tuple[str, ...]) -> None:
 # --- values --------------------------------------------------------------------------------------
 
 
+_MAY_BE_ZERO = frozenset({"every_s", "retries", "settle_s", "port", "cooldown_s", "actions_per_hour"})
+_ANY_NUMBER = frozenset({"at_least", "at_most"})
+
+
 def _check_numbers(place: str, row: msgspec.Struct) -> None:
     for key, value in msgspec.structs.asdict(row).items():
-        if isinstance(value, bool | str) or not isinstance(value, int | float):
+        if key in _ANY_NUMBER or isinstance(value, bool) or not isinstance(value, int | float):
             continue
-        if key in ("equals", "at_least", "at_most"):
-            continue
-        lowest = {"every_s": 0.0, "retries": 0, "settle_s": 0.0, "port": 0, "cooldown_s": 0.0, "actions_per_hour": 0}
-        if value < lowest.get(key, 0) or (value <= 0 and key not in lowest):
-            raise InvalidArgument(f"{place}: '{key}' must be greater, got {value:g}")
+        if not value >= 0 or (value == 0 and key not in _MAY_BE_ZERO) or value == float("inf"):
+            wanted = "at least 0" if key in _MAY_BE_ZERO else "greater than 0"
+            raise InvalidArgument(f"{place}: '{key}' must be {wanted}, got {value:g}")
 
 
 def _check_check(check: Check, table: str) -> None:
@@ -212,6 +215,8 @@ def _check_url(place: str, check: Check) -> None:
     starts = {"http": ("http://", "https://", "${"), "sql": ("sqlite:", "postgresql://", "postgres://", "${")}
     if check.kind in starts and not check.url.startswith(starts[check.kind]):
         raise InvalidArgument(f"{place}: 'url' must begin with {' or '.join(starts[check.kind][:-1])}")
+    if check.kind == "sql" and urlsplit(check.url).password:
+        raise InvalidArgument(f"{place}: 'url' must not hold a password, which would be recorded: write ${{VARIABLE}}")
     if check.port > 65_535:
         raise InvalidArgument(f"{place}: 'port' must be at most 65535, got {check.port}")
 

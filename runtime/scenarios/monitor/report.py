@@ -37,7 +37,8 @@ def in_words(incident: Incident) -> str:
     """One line."""
     outcome = incident.outcome
     said = f": {_without_ticket(outcome.said)}" if outcome else ""
-    return f"Incident {incident.case.number} ({incident.case.alert.text}) {_STATES[incident.state]}{said}"
+    meanwhile = "; meanwhile it is well again" if incident.is_open and incident.has_recovered else ""
+    return f"Incident {incident.case.number} ({incident.case.alert.text}) {_STATES[incident.state]}{said}{meanwhile}"
 
 
 def _without_ticket(said: str) -> str:
@@ -84,15 +85,13 @@ def _entry(incident: Incident) -> list[str]:
     case, outcome = incident.case, incident.outcome
     assert outcome is not None
     lines = [f"### {case.number}. {_first_line(case.alert.text)}", ""]
-    lines.append(f"- **{incident.state}**: {_without_ticket(outcome.said)}")
-    who = incident.responder or "no agent's skills fitted"
-    book = f", runbook `{outcome.runbook}`" if outcome.runbook else ""
-    lines.append(f"- severity {case.alert.severity}; {who}{book}; {_counted(incident.alerts, 'alert', 'alerts')}")
-    lines += [f"- seen: {one}" for one in outcome.evidence]
-    lines += [f"- done: {one}" for one in outcome.actions]
-    if not outcome.actions:
-        lines.append("- done: nothing")
-    return lines
+    lines.append(f"- It **{_STATES[incident.state]}**: {_without_ticket(outcome.said)}.")
+    who = f"{incident.responder} had it" if incident.responder else "no agent's skills fitted"
+    how = "by the runbook" if outcome.actions else "its runbook would be"
+    book = f", {how} `{outcome.runbook}`" if outcome.runbook else ""
+    lines.append(f"- Severity {case.alert.severity}; {who}{book}; {_counted(incident.alerts, 'alert', 'alerts')}.")
+    lines.append(f"- Seen: {'; '.join(outcome.evidence) or 'nothing that a check found wrong'}.")
+    return [*lines, f"- Done: {'; '.join(outcome.actions) or 'nothing'}."]
 
 
 def _first_line(text: str) -> str:

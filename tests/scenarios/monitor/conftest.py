@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.scenarios.monitor.places import Database, Monitor, Served, Shop
+from tests.scenarios.monitor.places import POSTGRES, Database, Monitor, Served, Shop
 
 MakeMonitor = Callable[..., Monitor]
 Serve = Callable[[Callable[[int], int]], Served]
@@ -36,6 +36,8 @@ def serve() -> Iterator[Serve]:
 
 @pytest.fixture(scope="session")
 def database() -> Iterator[Database]:
+    if not POSTGRES.is_dir():
+        pytest.skip("there is no PostgreSQL server below /usr/lib/postgresql")
     database = Database()
     yield database
     database.close()

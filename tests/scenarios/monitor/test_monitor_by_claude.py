@@ -70,7 +70,7 @@ def _respond(name: str, request: ParsedRequest) -> Iterator[list[Block]]:
     if name == HEALER:
         asked = tool_use("ask_peer", to=RUNNER, question="tidy the logs")
         yield [asked]
-        assert "healed by 'rm logs/day.log'" in result_of(request, asked)
+        assert "healed: by 'rm logs/day.log'" in result_of(request, asked)
         yield [tool_use("send_message", to=COMMANDER, type="result", text="tidied: logs is well")]
     if OVER in [message.payload for message in heard(request)]:
         yield [tool_use("submit_result", result=f"{name} is done")]

@@ -62,6 +62,7 @@ def progress(house: House, fleet_id: str, agent_id: str) -> str:
     return next(agent.progress for agent in house.runtime.fleet_status(fleet_id).agents if agent.id == agent_id)
 
 
+@pytest.mark.slow
 def test_a_watch_that_is_interrupted_goes_on_with_resume(shop: Shop, tmp_path: Path) -> None:
     (shop.folder / "runbooks.toml").write_text(shop.runbooks())
     words = ["run", "monitor", str(shop.folder / "runbooks.toml"), "--for", "10s", "--dir", str(tmp_path / "d")]

@@ -205,7 +205,7 @@ def test_a_person_asks_the_runner_for_a_runbook_by_its_name(
     runner = monitor.agent(RUNNER)
     for question, answer in (
         ("mend the pagge", "did you mean 'mend the page'?"),
-        ("mend the page", "healed by"),
+        ("mend the page", "healed: by"),
         ("`mend the page`", "well: nothing is wrong"),
     ):
         monitor.runtime.send_message("operator", runner, monitor.fleet_id, "question", question)

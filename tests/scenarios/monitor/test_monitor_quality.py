@@ -17,7 +17,7 @@ from msgspec import Struct
 from tests.scenarios.monitor.conftest import MakeMonitor
 from tests.scenarios.monitor.places import STOP, Database, Shop
 
-SEEDS = (3, 11)
+SEEDS = (3, pytest.param(11, marks=pytest.mark.slow))
 
 
 class Breakage(Struct, frozen=True):

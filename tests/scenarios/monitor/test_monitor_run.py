@@ -17,8 +17,8 @@ def test_a_killed_server_is_started_again_and_the_report_says_so(shop: Shop, mak
     assert shop.get("/") == 200
     found = monitor.end()
     assert (found["incidents"], found["healed"], found["actions"]) == (1, 1, 1)
-    assert "runbook `open the shop`" in found["report"]
-    assert "- seen: port: connection refused" in found["report"]
+    assert "by the runbook `open the shop`" in found["report"]
+    assert "- Seen: page: connection refused; port: connection refused." in found["report"]
 
 
 def test_a_runtime_that_closes_ends_the_watch_within_a_second_and_goes_on_after_it(

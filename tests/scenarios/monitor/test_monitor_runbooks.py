@@ -9,6 +9,7 @@ from fleetlog.domain.errors import InvalidArgument
 from fleetlog.runtime.scenarios.monitor.cron import next_due_s
 from fleetlog.runtime.scenarios.monitor.loading import load_plan, plan_of
 from tests.scenarios.monitor.places import EXAMPLE
+from tests.test_docs import ROOT, blocks
 
 WATCH = '[[watch]]\nname = "page"\nkind = "http"\nurl = "http://127.0.0.1/"\nevery_s = 5\n'
 BOOK = '[[runbook]]\nname = "mend"\nskills = ["web"]\nwhen = { watches = ["page"] }\n'
@@ -22,6 +23,11 @@ def test_the_example_is_understood() -> None:
     plan = load_plan(str(EXAMPLE / "runbooks.toml"))
     assert [one.name for one in plan.runbook] == ["open the shop", "free the till", "tidy the logs"]
     assert plan.watch[0].every_s == 5
+
+
+def test_the_runbooks_of_the_page_are_understood() -> None:
+    (text,) = [block.text for block in blocks(ROOT / "docs" / "scenarios" / "monitor.md") if block.language == "toml"]
+    assert plan_of(text).people.escalate_to == "on-call"
 
 
 def test_a_runbook_without_verify_is_verified_by_what_must_fail_or_by_its_watches() -> None:
@@ -41,7 +47,7 @@ def test_a_runbook_without_verify_is_verified_by_what_must_fail_or_by_its_watche
         (WATCH.replace("every_s = 5", ""), "watch 'page': a [[watch]] needs 'every_s'"),
         (WATCH.replace("[[watch]]", "[[check]]"), "Object missing required field `watch`"),
         (WATCH.replace("[[watch]]", "[watch]"), "'watch' must be written as [[watch]]"),
-        (WATCH.replace("every_s = 5", "every_s = -1"), "watch 'page': 'every_s' must be greater, got -1"),
+        (WATCH.replace("every_s = 5", "every_s = -1"), "watch 'page': 'every_s' must be at least 0, got -1"),
         (WATCH.replace("http://", "ftp://"), "'url' must begin with http:// or https://"),
         (WATCH.replace('"http"', '"htp"'), "watch 'page': kind: Invalid enum value 'htp'"),
         (WATCH + 'skills = ["webb"]\n', "'skills' names 'webb', which is not there; did you mean 'web'?"),
@@ -57,6 +63,9 @@ def test_a_runbook_without_verify_is_verified_by_what_must_fail_or_by_its_watche
         (WATCH + BOOK + ACTION + SCHEDULE.replace("0 3 * * *", "0 3 * *"), "has 4 fields; a cron line has five"),
         (WATCH + BOOK + ACTION + SCHEDULE.replace("UTC", "Mars/Base"), "'Mars/Base' is no time zone"),
         (WATCH + BOOK + ACTION + SCHEDULE + 'checks = ["page"]\n', "needs either 'runbook' or 'checks'"),
+        (WATCH + SQL.replace("sqlite:x", "postgresql://a:b@c/d") + "at_most = 1\n", "must not hold a password"),
+        (WATCH + "timeout_s = 0\n", "'timeout_s' must be greater than 0, got 0"),
+        (WATCH + "timeout_s = nan\n", "'timeout_s' must be greater than 0, got nan"),
         ("watch = []\n", "neither a [[watch]] nor a [[schedule]]"),
         ("[[watch]\n", "Expected"),
     ],

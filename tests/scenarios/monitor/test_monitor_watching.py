@@ -13,6 +13,7 @@ from fleetlog.runtime.scenarios.monitor.alerts import Alert, Outcome, alert_in
 from fleetlog.runtime.scenarios.monitor.desk import HOUR_S, Desk
 from fleetlog.runtime.scenarios.monitor.loading import RESPONDER_SKILLS, plan_of
 from fleetlog.runtime.scenarios.monitor.looking import Room
+from fleetlog.runtime.scenarios.monitor.report import in_words
 from fleetlog.runtime.scenarios.monitor.runbooks import Plan
 from fleetlog.runtime.scenarios.monitor.watching import Eyes, Failing, News, Seen, State, Tick, folded
 from tests.scenarios.monitor.places import EXAMPLE
@@ -95,6 +96,7 @@ def test_a_schedule_that_was_due_while_nothing_ran_is_told_once_and_as_late(big:
 PLAN = plan_of((EXAMPLE / "runbooks.toml").read_text())
 PAGE = Alert("page fails", watch="page", skills=("web",))
 NOW_S = 1_000_000.0
+ALL = ("open the shop", "free the till", "tidy the logs")
 
 
 def desk(plan: Plan = PLAN) -> Desk:
@@ -121,7 +123,7 @@ def test_who_has_the_skills_gets_the_case_with_the_runbooks_that_may_be_for_it()
         (Alert("no space left"), ("tidy the logs",), "database-responder"),
         (Alert("it rains"), (), ""),
         (Alert("logins fail", skills=("auth",)), (), "auth-responder"),
-        (Alert("nightly look is due", schedule="nightly look"), (), "network-responder"),
+        (Alert("nightly look is due", schedule="nightly look"), ALL, "network-responder"),
     ],
 )
 def test_an_alert_from_outside_finds_its_runbooks_by_text_labels_and_skills(
@@ -150,6 +152,15 @@ def test_within_the_cool_down_nothing_may_be_done_and_after_it_again() -> None:
     assert (soon.allowance, soon.why_not[:32]) == (0, "it was healed a short while ago,")
     at.heard(Outcome(2, "left", "x"))
     assert at.opened(PAGE, NOW_S + 301).case.allowance == 2
+
+
+def test_an_open_incident_that_is_well_again_by_itself_is_said_to_be() -> None:
+    at = desk()
+    incident = at.opened(PAGE, NOW_S)
+    assert at.joined(replace(PAGE, status="resolved")) is incident
+    assert in_words(incident).endswith("is being looked into; meanwhile it is well again")
+    assert at.joined(PAGE) is incident
+    assert (incident.alerts, incident.has_recovered) == (2, False)
 
 
 @given(st.lists(st.tuples(st.integers(0, 1), st.floats(0, 4_000), st.integers(0, 2)), max_size=60))
