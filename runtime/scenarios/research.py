@@ -1,6 +1,5 @@
 """The research fleet: a lead splits a question, researchers look into its parts, a fact checker doubts, the lead writes
-the report. It may run for hours, and is resumed where it stopped. Driven by Claude; or offline, from a folder of
-documents (see the package `corpus`).
+the report. Driven by Claude; it may run for hours, and is resumed where it stopped.
 """
 
 from msgspec import Struct
@@ -8,10 +7,7 @@ from msgspec.structs import replace
 
 from fleetlog.domain.values import AgentSpec, FleetSpec
 
-__all__ = ["REPORT_FILE", "REPORT_SCHEMA", "ResearchOrder", "offline_research_spec", "research_spec"]
-
-REPORT_FILE = "fleetlog-report.md"
-_BRAINS = "fleetlog.runtime.scenarios.corpus.brains"
+__all__ = ["REPORT_SCHEMA", "ResearchOrder", "research_spec"]
 
 REPORT_SCHEMA = {
     "type": "object",
@@ -49,16 +45,13 @@ answer, and stay reachable.\
 
 
 class ResearchOrder(Struct, frozen=True):
-    """What is to be found out, and with what. Without the web, the workspace is the source. `report_file` is where the
-    offline report grows, in the workspace; after `timeout_s` seconds of uptime the fleet ends, with what it has."""
+    """What is to be found out, and with what. Without the web, the workspace is the source."""
 
     question: str
     workspace: str = ""
     model: str = ""
     researchers: int = 3
     uses_web: bool = True
-    report_file: str = REPORT_FILE
-    timeout_s: float | None = None
 
 
 def research_spec(order: ResearchOrder) -> FleetSpec:
@@ -80,32 +73,10 @@ def research_spec(order: ResearchOrder) -> FleetSpec:
         name="research",
         goal=order.question[:1_000],
         workspace=order.workspace,
-        timeout_s=order.timeout_s,
         agents=(
             replace(lead, result_schema=REPORT_SCHEMA),
             replace(researcher, each=tuple(range(1, order.researchers + 1))),
             checker,
-        ),
-    )
-
-
-def offline_research_spec(order: ResearchOrder) -> FleetSpec:
-    """The same fleet, without a model: it answers from the workspace's documents, in their words."""
-    inputs = f"\n\nInputs:\nreport: {order.report_file}\n"
-
-    def agent(role: str, prompt: str, brain: str) -> AgentSpec:
-        return AgentSpec(role=role, prompt=prompt + inputs, brain=f"{_BRAINS}:{brain}", skills=("research",))
-
-    researcher = agent("researcher", "Look for what the documents say of the part you are handed.", "researcher")
-    return FleetSpec(
-        name="research",
-        goal=order.question,
-        workspace=order.workspace,
-        timeout_s=order.timeout_s,
-        agents=(
-            agent("lead", "Split the question, gather the findings, have them checked, write the report.", "lead"),
-            replace(researcher, each=tuple(range(1, order.researchers + 1))),
-            agent("fact checker", "Look each finding up at its place, and for others about the same.", "fact_checker"),
         ),
     )
 
