@@ -13,7 +13,12 @@ from fleetlog.runtime.scenarios.migrate.spec import (
     migrate_by_claude_spec,
     migrate_spec,
 )
-from fleetlog.runtime.scenarios.research import ResearchOrder, research_spec
+from fleetlog.runtime.scenarios.research.spec import (
+    REPORT_FILE,
+    ResearchOrder,
+    research_by_claude_spec,
+    research_spec,
+)
 from fleetlog.runtime.scenarios.review.spec import review_by_claude_spec, review_spec
 from fleetlog.runtime.template_queries import BUNDLED_VERSION, TemplateRow
 
@@ -26,6 +31,7 @@ REPOSITORY = TemplateVariable("workspace", "The path of the git repository.")
 BRANCH_NAME = TemplateVariable("branch", "Where verified changes are committed.", BRANCH)
 FILE = TemplateVariable("file", "The path in it of a Markdown spec, or of a .diff or .patch.", "")
 DIFF = TemplateVariable("diff", "Or: the git revisions whose change is reviewed, as main...HEAD.", "")
+QUESTION = TemplateVariable("question", "What is to be found out.")
 REVIEW = "Review a spec or a change from three sides: a debate, a council, one review."
 BY_CLAUDE = "The same, driven by Claude."
 
@@ -63,10 +69,18 @@ def bundled_templates() -> Mapping[str, TemplateRow]:
             MODEL,
         ),
         _row(
+            "research",
+            "Answer a question from a folder of Markdown, text and PDF, with sources and contradictions.",
+            research_spec(ResearchOrder("${question}", "${workspace}", report_file="${report_file}")),
+            QUESTION,
+            TemplateVariable("workspace", "The folder with the sources."),
+            TemplateVariable("report_file", "Where in it the report grows; empty for nowhere.", REPORT_FILE),
+        ),
+        _row(
             "research-by-claude",
-            "Research a question: a lead, three researchers and a fact checker, driven by Claude, on the web.",
-            research_spec(ResearchOrder("${question}", model="${model}")),
-            TemplateVariable("question", "What is to be found out."),
+            "Research a question: a lead, three researchers, a fact checker, a synthesizer, by Claude, on the web.",
+            research_by_claude_spec(ResearchOrder("${question}", model="${model}")),
+            QUESTION,
             MODEL,
         ),
     )
