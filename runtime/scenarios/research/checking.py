@@ -24,7 +24,7 @@ __all__ = ["CONFIRMED", "CONTRADICTED", "GONE", "SINGLE", "Verdict", "judged", "
 CONFIRMED, SINGLE, CONTRADICTED, GONE = "confirmed by two sources", "one source", "contradicted", "not in its source"
 WITNESS_FLOOR = FLOOR - 0.1
 COPY, COPY_WORDS = 0.85, 8
-"""Sentences of so many words of which so many are the same are copies: no second source. Short ones may be chance."""
+"""Sentences of so many words of which so many are the same are copies, and no second source; so are equal ones."""
 SAME_MATTER = 0.5
 MAX_SHOWN = 6
 """Of other places, so that a verdict is a message."""
@@ -99,5 +99,7 @@ def _alike(one: str, other: str) -> float:
 
 
 def _is_copy(one: str, other: str) -> bool:
+    if one.lower() == other.lower():
+        return True
     a, b = (set(found) for found in stems([one, other]))
     return min(len(a), len(b)) >= COPY_WORDS and len(a & b) / len(a | b) >= COPY

@@ -12,7 +12,10 @@ __all__ = ["Document", "Passage", "Sentence", "passages_of_pages", "passages_of_
 
 MAX_SENTENCE_CHARS = 800
 """A longer one is no sentence but a data dump; it is not quoted."""
+SHORT_LINE = 0.75
+"""A PDF's line that is shorter than this share of the page's longest may be a heading."""
 MAX_BEFORE_CHARS = 500
+"""Of the sentences before one that may say what it is about."""
 MIN_WORDS = 2
 _HEADING = re.compile(r"^ {0,3}#{1,6}\s+(?P<words>.*?)\s*#*\s*$")
 _UNDERLINE = re.compile(r"^(?:={3,}|-{3,})\s*$")
@@ -96,13 +99,25 @@ def _heading_at(lines: list[str], number: int, line: str) -> str | None:
 
 
 def passages_of_pages(pages: list[str]) -> tuple[Passage, ...]:
-    """The passages of a PDF's pages, which are cut at blank lines only: their lines do not tell their paragraphs."""
-    return tuple(
-        Passage(block.strip(), page=number)
-        for number, page in enumerate(pages, start=1)
-        for block in re.split(r"\n\s*\n", page)
-        if block.strip()
-    )
+    """The passages of a PDF's pages. They are cut at blank lines and at what looks like a heading: a short line that no
+    stop ends, before one that begins with a capital."""
+    return tuple(passage for number, page in enumerate(pages, start=1) for passage in _of_page(page, number))
+
+
+def _of_page(page: str, number: int) -> Iterator[Passage]:
+    lines = [line.strip() for line in page.splitlines()]
+    short = SHORT_LINE * max(map(len, lines), default=0)
+    heading, held = "", list[str]()
+    for line, below in zip(lines, [*lines[1:], ""], strict=True):
+        is_heading = bool(line) and len(line) < short and line[-1] not in ".,;:!?-" and below[:1].isupper()
+        if line and not is_heading:
+            held.append(line)
+            continue
+        if held:
+            yield Passage("\n".join(held), heading, page=number)
+        heading, held = line if is_heading else heading, []
+    if held:
+        yield Passage("\n".join(held), heading, page=number)
 
 
 # --- sentences -----------------------------------------------------------------------------------

@@ -5,11 +5,13 @@ from importlib import resources
 
 from msgspec import Struct
 
+from fleetlog.runtime.routing.words import stems
+
 __all__ = ["Lexicon", "load_lexicon"]
 
 
 class Lexicon(Struct, frozen=True):
-    """Words in lower case. `synonyms`: a word -> all of its group, itself among them."""
+    """Words in lower case. `synonyms`: the stem of a word -> all of its group, itself among them."""
 
     stopwords: frozenset[str]
     synonyms: dict[str, tuple[str, ...]]
@@ -24,6 +26,10 @@ class Lexicon(Struct, frozen=True):
     numbers: dict[str, int]
     months: dict[str, int]
 
+    def alike(self, word: str) -> tuple[str, ...]:
+        """The word, and those of its meaning."""
+        return tuple(dict.fromkeys((word, *(one for stem in stems([word])[0] for one in self.synonyms.get(stem, ())))))
+
 
 def load_lexicon() -> Lexicon:
     """The lexicon that comes along."""
@@ -33,7 +39,7 @@ def load_lexicon() -> Lexicon:
     sets = {name: frozenset(words.split()) for name, words in read.items() if isinstance(words, str)}
     return Lexicon(
         stopwords=sets["stopwords"],
-        synonyms=_by_word(groups),
+        synonyms=_by_stem(groups),
         measured=sets["measured"],
         dated=sets["dated"],
         named=sets["named"],
@@ -47,9 +53,9 @@ def load_lexicon() -> Lexicon:
     )
 
 
-def _by_word(groups: list[tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+def _by_stem(groups: list[tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {}
     for group in groups:
-        for word in group:
-            found[word] = (*found.get(word, ()), *group)
+        for (stem,) in dict.fromkeys(stems(group)):
+            found[stem] = (*found.get(stem, ()), *group)
     return found

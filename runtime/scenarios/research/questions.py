@@ -141,9 +141,7 @@ def query_of(part: str, lexicon: Lexicon, aliases: Sequence[tuple[str, str]] = (
         text=part,
         kind=_kind_of(part.lower(), lexicon),
         names=tuple(Term(_spellings(name, aliases)) for name in (*dict.fromkeys(names), *dict.fromkeys(figures))),
-        words=tuple(
-            Word(word, lexicon.synonyms.get(word, (word,)), 0.3 if word == of_class else 1.0) for word in words
-        ),
+        words=tuple(Word(word, lexicon.alike(word), 0.3 if word == of_class else 1.0) for word in words),
     )
 
 

@@ -152,8 +152,11 @@ def _dates(text: str, lexicon: Lexicon) -> Iterator[Value]:
 
 
 def _names(text: str, asked: set[str], lexicon: Lexicon) -> Iterator[Value]:
+    begin = len(text) - len(text.lstrip())
     for found in _CAPITALS.finditer(text):
         said = [word for word in found[0].split() if not _is_common(word, lexicon)]
+        if found.start() == begin and len(found[0].split()) == 1:
+            continue  # the capital is that of the sentence, as far as anybody can tell
         said = [] if {re.sub(r"['’]s$", "", word.lower()) for word in said} & asked else said
         if said:
             yield Value(" ".join(said), tuple(word.lower() for word in said if len(word.strip(".")) > 1))
