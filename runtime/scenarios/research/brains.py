@@ -41,7 +41,8 @@ class _Shelf:
     """The corpus as this agent has read it. It is indexed when a step first needs it: a replay needs none."""
 
     def __init__(self, ctx: "Context") -> None:
-        self.sources = msgspec.convert(ctx.step("list the sources", "pure", list_sources, ctx.workspace or ""), Sources)
+        listed = ctx.step("list the sources", "pure", list_sources, ctx.workspace or "", _report_file(ctx))
+        self.sources = msgspec.convert(listed, Sources)
         self.documents = list(_read_all(ctx, self.sources))
         self._library: Library | None = None
         self._lexicon: Lexicon | None = None
@@ -78,6 +79,10 @@ def _read_all(ctx: "Context", sources: Sources) -> Iterator[Document]:
         name = f"read files {start + 1} to {start + len(paths)}"
         yield from msgspec.convert(ctx.step(name, "pure", read_sources, ctx.workspace or "", paths), list[Document])
         ctx.progress(f"read {start + len(paths):,} of {counted(len(sources.files), 'file')}")
+
+
+def _report_file(ctx: "Context") -> str:
+    return inputs_of(ctx.prompt).get("report", "")
 
 
 # --- the lead ------------------------------------------------------------------------------------
@@ -221,7 +226,7 @@ def synthesizer(ctx: "Context") -> None:
 
 def _write(ctx: "Context", findings: Findings, what: str) -> str:
     """Why the file could not be written, if it could not."""
-    path = inputs_of(ctx.prompt).get("report", "")
+    path = _report_file(ctx)
     if not path:
         return ""
     text = report(findings)

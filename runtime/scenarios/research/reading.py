@@ -37,14 +37,15 @@ class Sources(Struct, frozen=True):
     left_out: dict[str, int] = {}
 
 
-def list_sources(workspace: str) -> Sources:
-    """The files of the workspace that can be sources, sorted. Raises `InvalidArgument` when it is no folder."""
+def list_sources(workspace: str, report_file: str = "") -> Sources:
+    """The files of the workspace that can be sources, sorted; not the report that grows there. Raises `InvalidArgument`
+    when the workspace is no folder."""
     listing = list_files(workspace)
     if listing.trouble:
         raise InvalidArgument(f"'{workspace}' cannot be researched: {listing.trouble}")
     left_out = dict(listing.left_out)
     files = []
-    for path in listing.files:
+    for path in (one for one in listing.files if one != os.path.normpath(report_file)):
         reason = _objection(os.path.join(workspace, path))
         if reason:
             left_out[reason] = left_out.get(reason, 0) + 1

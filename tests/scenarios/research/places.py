@@ -162,7 +162,7 @@ def _set_traps(corpus: Corpus, matter: Matter, name: str, twin: str, number: int
 
 
 def _wrapped(text: str, width: int = 70) -> str:
-    lines, line = [], ""
+    lines, line = list[str](), ""
     for word in text.split():
         if line and len(line) + len(word) >= width:
             lines, line = [*lines, line], word

@@ -89,6 +89,7 @@ def test_the_report_grows_in_the_workspace_and_is_no_source(
     assert all(("**Unfinished**" in text) == (text != grown[-1]) for text in grown)
     assert "fleetlog-report.md" not in list_sources(str(corpus)).files
     assert list_sources(str(corpus)).left_out == {"a report of an earlier research": 1}
+    assert list_sources(str(corpus), "fleetlog-report.md").left_out == {}
     assert researched(runtime, corpus, ASKED).claims == found.claims
 
 
@@ -195,7 +196,7 @@ def test_the_command_answers_from_a_folder(fleetlog: Fleetlog, corpus: Path) -> 
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
-        (["", "--workspace", "inner"], "'QUESTION' must not be empty"),
+        (["", "--workspace", "inner"], "'QUESTION' must be a non-empty string, got \"\""),
         (["why?"], "'--workspace' must name a folder with sources: the offline brains know nothing else; with "
                    "`--brain claude` the web is searched"),
         (["why?", "--workspace", "nowhere"], "'--workspace' must be a folder: {cwd}/nowhere is not there"),
@@ -210,7 +211,7 @@ def test_the_command_answers_from_a_folder(fleetlog: Fleetlog, corpus: Path) -> 
          "'--report-file' cannot be written: \"a.md\" is there already and is no report of a research; it is left as "
          "it is. Name another, or - for none."),
         (["why?", "--workspace", "inner", "--brain", "elsewhere"],
-         "'--brain' must be offline or claude, got 'elsewhere'"),
+         '\'--brain\' must be exactly one of offline | claude, got "elsewhere"'),
     ],
 )  # fmt: skip
 def test_what_cannot_be_researched_is_refused_before_anything_is_recorded(
