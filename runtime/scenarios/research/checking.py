@@ -25,7 +25,8 @@ CONFIRMED, SINGLE, CONTRADICTED, GONE = "confirmed by two sources", "one source"
 WITNESS_FLOOR = FLOOR - 0.1
 COPY, COPY_WORDS = 0.85, 8
 """Sentences of so many words of which so many are the same are copies, and no second source; so are equal ones."""
-SAME_MATTER = 0.5
+SAME_MATTER = 0.75
+"""Without values to compare, sentences that share so many words speak of the same."""
 MAX_SHOWN = 6
 """Of other places, so that a verdict is a message."""
 

@@ -21,7 +21,7 @@ _HEADING = re.compile(r"^ {0,3}#{1,6}\s+(?P<words>.*?)\s*#*\s*$")
 _UNDERLINE = re.compile(r"^(?:={3,}|-{3,})\s*$")
 _RULE = re.compile(r"^\s*(?:[-*_]\s*){3,}$|^[\s|:+=-]+$")
 _ITEM = re.compile(r"^\s*(?:[-*+•]|\d{1,3}[.)])\s+")
-_FENCE = re.compile(r"^\s*(?:```|~~~)")
+_FENCE = re.compile(r"^\s*(```|~~~)")
 _ABBREVIATION = re.compile(
     r"(?:\b(?:Dr|Mr|Mrs|Ms|Prof|St|No|Nos|vol|approx|ca|cf|e\.g|i\.e|etc|vs|Fig|Inc|Ltd|Jr|Sr|p|pp)|\b[A-Z])\.$"
 )
@@ -75,9 +75,9 @@ def passages_of_text(text: str) -> tuple[Passage, ...]:
 def _passages(lines: list[str]) -> Iterator[Passage]:
     heading, start = "", 0
     held: list[str] = []
-    for number, line in enumerate([*lines, ""], start=1):
+    for number, line in enumerate([*_without_code(lines), ""], start=1):
         found = _heading_at(lines, number, line)
-        ends = found is not None or not line.strip() or _RULE.match(line) or _FENCE.match(line)
+        ends = found is not None or not line.strip() or _RULE.match(line)
         if held and (ends or _ITEM.match(line) or line.lstrip().startswith("|")):
             yield Passage("\n".join(held), heading, start)
             held = []
@@ -86,6 +86,16 @@ def _passages(lines: list[str]) -> Iterator[Passage]:
         elif not ends:
             start = start if held else number
             held.append(line)
+
+
+def _without_code(lines: list[str]) -> Iterator[str]:
+    """The lines, with those of fenced code blocks empty: code is no sentence."""
+    fence = ""
+    for line in lines:
+        found = _FENCE.match(line)
+        yield "" if fence or found else line
+        if found:
+            fence = "" if fence == found[1] else fence or found[1]
 
 
 def _heading_at(lines: list[str], number: int, line: str) -> str | None:
