@@ -13,7 +13,6 @@ from fleetlog.runtime.scenarios.research.questions import Query
 from fleetlog.runtime.scenarios.research.values import (
     VALUED,
     compatible,
-    is_negated,
     months_of,
     qualifiers_of,
     years_of,
@@ -75,7 +74,7 @@ def _agreement(one: Claim, other: Claim, lexicon: Lexicon) -> bool | None:
         return None
     agree = compatible(one.kind, one.values, other.values)
     if one.kind not in VALUED and _alike(one.quote, other.quote) >= SAME_MATTER:
-        agree = is_negated(one.quote, lexicon) == is_negated(other.quote, lexicon)
+        agree = one.denies == other.denies
     return None if agree is False and _of_other_scope(one, other, lexicon) else agree
 
 

@@ -23,6 +23,8 @@ FLOOR = 0.7
 NEAR_BEST = 0.2
 """What covers so much less than the best is left out."""
 MAX_CLAIMS = 8
+NEGATION_REACH = 3
+"""So many words before one a `not` speaks of it."""
 MAX_PASSAGES = 60
 _UNLIKE = re.compile(
     r"\b(?i:unlike|than|compared (?:to|with)|as opposed to|rather than|in contrast to)\s+(?:that of\s+)?(?:the\s+)?"
@@ -32,7 +34,8 @@ Stems = tuple[str, ...]
 
 
 class Claim(Struct, frozen=True):
-    """A sentence of a source that answers a part of the question. `id` is the part and the number in it: `2.1`."""
+    """A sentence of a source that answers a part of the question. `id` is the part and the number in it: `2.1`.
+    `denies`: it says that what is asked for is not so."""
 
     id: str
     quote: str
@@ -43,6 +46,7 @@ class Claim(Struct, frozen=True):
     covers: float
     kind: Kind = "text"
     values: tuple[Value, ...] = ()
+    denies: bool = False
 
     @property
     def place(self) -> str:
@@ -74,38 +78,52 @@ def claims_for(library: Library, query: Query, part: int, lexicon: Lexicon, floo
     asked = _in_stems(query, library.rarity)
     sentences = list(dict.fromkeys(library.find(query.searched, MAX_PASSAGES)))
     known = {token.lower() for token in tokens(query.text)}
-    found: list[tuple[float, Sentence, tuple[Value, ...]]] = []
+    found: list[tuple[float, Sentence, tuple[Value, ...], bool]] = []
     for sentence, stands in zip(sentences, _standing(sentences, asked, lexicon), strict=True):
-        values = _nearest(values_of(query.kind, sentence.text, known, lexicon), sentence.text, asked)
         covers = _coverage(asked, stands)
-        if covers >= floor and (values or query.kind in ("text", "yes or no")) and not sentence.text.endswith("?"):
-            found.append((covers, sentence, values))
+        if covers < floor or sentence.text.endswith("?"):
+            continue
+        values = _nearest(values_of(query.kind, sentence.text, known, lexicon), sentence.text, asked)
+        denies = _denies(sentence.text, asked, lexicon)
+        if query.kind in ("text", "yes or no") or (values and (not denies or query.kind == "number")):
+            found.append((covers, sentence, values, denies))
     found.sort(key=lambda one: (-round(one[0], 6), one[1].path, one[1].page, one[1].line, one[1].text))
     best = found[0][0] if found else 0.0
     kept = [one for one in found if one[0] >= best - NEAR_BEST][:MAX_CLAIMS]
     return [_claim(f"{part}.{n}", query.kind, *one) for n, one in enumerate(kept, start=1)]
 
 
+def _marks(text: str, asked: _Asked) -> list[tuple[int, int, int]]:
+    """(start, end, number of the word) of the question's words in the text."""
+    wanted = {stem for alike, _ in asked.words for stem in alike}
+    words = list(re.finditer(r"[^\W_]+", text))
+    said = zip(words, stems([word[0] for word in words]), strict=True)
+    return [(word.start(), word.end(), n) for n, (word, stem) in enumerate(said) if set(stem) & wanted]
+
+
 def _nearest(values: tuple[Value, ...], text: str, asked: _Asked) -> tuple[Value, ...]:
     """The values, those first that stand nearest to a word of the question; what stands behind it is nearer."""
     if len(values) < 2:
         return values
-    wanted = {stem for alike, _ in asked.words for stem in alike}
-    spans = [(found.start(), found.end(), found[0]) for found in re.finditer(r"[^\W_]+", text)]
-    said = zip(spans, stems([word for _, _, word in spans]), strict=True)
-    marks = [(start, end) for (start, end, _), stem in said if set(stem) & wanted]
+    marks = _marks(text, asked)
 
     def distance(value: Value) -> int:
         at = text.find(value.said)
         end_at = at + len(value.said)
-        return min((at - end if at >= end else 2 * abs(start - end_at) for start, end in marks), default=at)
+        return min((at - end if at >= end else 2 * abs(start - end_at) for start, end, _ in marks), default=at)
 
     return tuple(sorted(values, key=distance))
 
 
-def _claim(id: str, kind: Kind, covers: float, sentence: Sentence, values: tuple[Value, ...]) -> Claim:
+def _denies(text: str, asked: _Asked, lexicon: Lexicon) -> bool:
+    """Whether a `not` stands right before a word of the question."""
+    words = re.findall(r"[^\W_]+", text.lower())
+    return any(lexicon.negations & set(words[max(0, n - NEGATION_REACH) : n]) for _, _, n in _marks(text, asked))
+
+
+def _claim(id: str, kind: Kind, covers: float, sentence: Sentence, values: tuple[Value, ...], denies: bool) -> Claim:
     about, at = sentence.heading or sentence.title, (sentence.path, sentence.line, sentence.page)
-    return Claim(id, sentence.text, *at, about, round(covers, 3), kind, values)
+    return Claim(id, sentence.text, *at, about, round(covers, 3), kind, values, denies)
 
 
 def _in_stems(query: Query, rarity: Callable[[str], float]) -> _Asked:

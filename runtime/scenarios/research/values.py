@@ -12,7 +12,6 @@ __all__ = [
     "VALUED",
     "Value",
     "compatible",
-    "is_negated",
     "months_of",
     "qualifiers_of",
     "values_of",
@@ -191,11 +190,6 @@ def _agree(kind: Kind, one: Value, other: Value) -> bool:
     if kind == "name":
         return bool(set(one.key) & set(other.key))
     return one.key[0] == other.key[0]
-
-
-def is_negated(text: str, lexicon: Lexicon) -> bool:
-    """Whether the sentence says that something is not so."""
-    return any(token in lexicon.negations for token in tokens(text.lower().replace("’", "'")))
 
 
 def qualifiers_of(text: str, lexicon: Lexicon) -> frozenset[str]:

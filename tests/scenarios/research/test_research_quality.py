@@ -17,7 +17,7 @@ from tests.scenarios.research.places import make_corpus
 from tests.scenarios.research.runs import researched
 
 _T = TypeVar("_T")
-SEEDS = range(7_000, 7_008)
+SEEDS = range(7_000, 7_016)
 EXPECTED = {
     places.SINGLE: "one source",
     places.COPIED: "one source",
@@ -63,7 +63,12 @@ def runtime() -> Iterator[Runtime]:
 
 
 @pytest.mark.parametrize(
-    ("matters", "precision", "recall"), [(MATTERS, 0.97, 0.95), (UNSEEN, 0.95, 0.55)], ids=["known", "unseen"]
+    ("matters", "precision", "recalls"),
+    [
+        (MATTERS, 0.97, {"claims": 0.95, "contradicted": 0.95, "not found": 0.95}),
+        (UNSEEN, 0.95, {"claims": 0.65, "contradicted": 0.35, "not found": 0.95}),
+    ],
+    ids=["known", "unseen"],
 )
 def test_claims_contradictions_and_gaps_are_found_and_little_else(
     runtime: Runtime,
@@ -71,7 +76,7 @@ def test_claims_contradictions_and_gaps_are_found_and_little_else(
     capsys: pytest.CaptureFixture[str],
     matters: Sequence[Matter],
     precision: float,
-    recall: float,
+    recalls: dict[str, float],
 ) -> None:
     counts = {what: Count() for what in ("claims", *dict.fromkeys(EXPECTED.values()))}
     for seed in SEEDS:
@@ -88,4 +93,5 @@ def test_claims_contradictions_and_gaps_are_found_and_little_else(
         sys.stdout.write("\n" + "\n".join(f"{what}: {count.said}" for what, count in counts.items()) + "\n")
     assert counts["claims"].precision >= precision, counts["claims"].wrong
     assert counts["contradicted"].precision >= precision, counts["contradicted"].wrong
-    assert min(counts[what].recall for what in ("claims", "contradicted", "not found")) >= recall, counts
+    for what, recall in recalls.items():
+        assert counts[what].recall >= recall, (what, counts[what].wrong)
