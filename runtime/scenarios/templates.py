@@ -14,7 +14,12 @@ from fleetlog.runtime.scenarios.migrate.spec import (
     migrate_spec,
 )
 from fleetlog.runtime.scenarios.monitor.spec import Watching, monitor_by_claude_spec, monitor_spec
-from fleetlog.runtime.scenarios.research import ResearchOrder, offline_research_spec, research_spec
+from fleetlog.runtime.scenarios.research.spec import (
+    REPORT_FILE,
+    ResearchOrder,
+    research_by_claude_spec,
+    research_spec,
+)
 from fleetlog.runtime.scenarios.review.spec import review_by_claude_spec, review_spec
 from fleetlog.runtime.scenarios.triage.order import TEST_COMMAND, Order
 from fleetlog.runtime.scenarios.triage.spec import triage_by_claude_spec, triage_spec
@@ -32,6 +37,7 @@ REPOSITORY = TemplateVariable("workspace", "The path of the git repository.")
 BRANCH_NAME = TemplateVariable("branch", "Where verified changes are committed.", BRANCH)
 FILE = TemplateVariable("file", "The path in it of a Markdown spec, or of a .diff or .patch.", "")
 DIFF = TemplateVariable("diff", "Or: the git revisions whose change is reviewed, as main...HEAD.", "")
+QUESTION = TemplateVariable("question", "What is to be found out.")
 REVIEW = "Review a spec or a change from three sides: a debate, a council, one review."
 RUNBOOKS = TemplateVariable("runbooks", "The path of the runbooks: what is watched, and how it is healed (TOML).")
 SERVICE = TemplateVariable("workspace", "The folder their commands run in, and their paths are meant from.")
@@ -85,16 +91,17 @@ def bundled_templates() -> Mapping[str, TemplateRow]:
         ),
         _row(
             "research",
-            "Answer a question from a folder of documents, in their words, each with its place.",
-            offline_research_spec(ResearchOrder("${question}", "${workspace}")),
-            TemplateVariable("question", "What is to be found out."),
-            TemplateVariable("workspace", "The folder with the documents."),
+            "Answer a question from a folder of Markdown, text and PDF, with sources and contradictions.",
+            research_spec(ResearchOrder("${question}", "${workspace}", report_file="${report_file}")),
+            QUESTION,
+            TemplateVariable("workspace", "The folder with the sources."),
+            TemplateVariable("report_file", "Where in it the report grows; empty for nowhere.", REPORT_FILE),
         ),
         _row(
             "research-by-claude",
-            "Research a question: a lead, three researchers and a fact checker, driven by Claude, on the web.",
-            research_spec(ResearchOrder("${question}", model="${model}")),
-            TemplateVariable("question", "What is to be found out."),
+            "Research a question: a lead, three researchers, a fact checker, a synthesizer, by Claude, on the web.",
+            research_by_claude_spec(ResearchOrder("${question}", model="${model}")),
+            QUESTION,
             MODEL,
         ),
         _row(

@@ -1,4 +1,5 @@
-"""What the model says in the research fleet that is killed: a lead, three researchers, a fact checker.
+"""What the model says in the research fleet that is killed: a lead, three researchers, a fact checker, a
+synthesizer.
 
 The order in which messages arrive changes how often the model is called, and nothing that is reported.
 """
@@ -18,7 +19,7 @@ Group = list[Block]
 
 
 def research(request: ParsedRequest) -> Reply:
-    """The next turn of any of the five."""
+    """The next turn of any of the six."""
     found = _NAME.search(request.system)
     assert found is not None, "the system prompt does not say who the agent is"
     name = found[1]
@@ -26,7 +27,7 @@ def research(request: ParsedRequest) -> Reply:
         return reply(*answers)
     if _waits(request, name):
         return reply(tool_use("wait_for_messages"))
-    plans = {"lead": _lead, "fact-checker": _checker}
+    plans = {"lead": _lead, "fact-checker": _checker, "synthesizer": _synthesizer}
     return next_reply(request, plans.get(name) or partial(_researcher, name))
 
 
@@ -69,7 +70,13 @@ def _lead(request: ParsedRequest) -> Iterator[Group]:
     yield [append_to_ledger("lead")]
     answers = sorted(message.payload for message in heard(request) if message.payload.startswith(("confirmed", "sure")))
     yield [tool_use("write_file", path="report.md", content="\n".join(answers))]
-    yield [tool_use("submit_result", result={"report": "\n".join(answers)})]
+    yield [tool_use("send_message", to="synthesizer", type="handoff", text="\n".join(answers))]
+    yield [tool_use("submit_result", result="three parts")]
+
+
+def _synthesizer(request: ParsedRequest) -> Iterator[Group]:
+    (handed_over,) = [message.payload for message in heard(request) if message.type == "handoff"]
+    yield [tool_use("submit_result", result={"report": handed_over})]
 
 
 def _researcher(name: str, request: ParsedRequest) -> Iterator[Group]:

@@ -11,7 +11,7 @@ import pytest
 from msgspec.structs import replace
 
 from fleetlog.domain.values import FleetSpec
-from fleetlog.runtime.scenarios.research import ResearchOrder, research_spec
+from fleetlog.runtime.scenarios.research.spec import ResearchOrder, research_by_claude_spec
 from tests.crash import research_scripts
 from tests.crash.claude_job import outcome_of, start
 from tests.crash.logs import check_effects, check_log, check_no_recorded_call_was_repeated, recorded_calls
@@ -20,14 +20,14 @@ from tests.fakes.messages_api.process import FakeProcess
 from tests.fakes.messages_api.settings import Settings
 
 KILLS = 20
-AGENTS = 2 + research_scripts.RESEARCHERS
+AGENTS = 3 + research_scripts.RESEARCHERS
 QUESTION = "[script:research] How large is the world?"
 TOOLS = ("list_files", "read_file", "search_files", "write_file", "run_command")
 
 
 def able_to_write(order: ResearchOrder) -> FleetSpec:
     """The research fleet, with effects."""
-    spec = research_spec(replace(order, researchers=research_scripts.RESEARCHERS))
+    spec = research_by_claude_spec(replace(order, researchers=research_scripts.RESEARCHERS))
     granted = [replace(agent, tools=TOOLS, grants=("write", "run", "unsandboxed")) for agent in spec.agents]
     return replace(spec, agents=tuple(granted))
 
@@ -68,7 +68,7 @@ class Job:
         """Let it go on to the end; gives the report."""
         outcome = outcome_of(start(self.directory, self.spec, self.api), self.directory)
         assert outcome.doubts == len(check_effects(self.directory))
-        return str(outcome.results["lead"]["report"])
+        return str(outcome.results["synthesizer"]["report"])
 
     def check(self, kills: int) -> int:
         """The log, the effects and the server's account of the model calls agree; gives how many are recorded."""

@@ -1,5 +1,6 @@
 """What every `fleetlog run` has in common: its options, who drives the agents, and how the process ends."""
 
+import re
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,7 +14,18 @@ if TYPE_CHECKING:
     from fleetlog.domain.values import FleetSpec
     from fleetlog.runtime.cli.jobs import Ending
 
-__all__ = ["Brain", "Detach", "Model", "Out", "finish", "is_by_claude", "require_key", "run_fleet"]
+__all__ = [
+    "Brain",
+    "Detach",
+    "Model",
+    "Out",
+    "Timeout",
+    "finish",
+    "is_by_claude",
+    "require_key",
+    "run_fleet",
+    "seconds_of",
+]
 
 UNFINISHED = 1
 
@@ -23,6 +35,18 @@ Model = Annotated[
 ]
 Detach = Annotated[bool, typer.Option("--detach", help="Leave it to the directory's daemon, started if there is none.")]
 Out = Annotated[str | None, typer.Option("--out", metavar="FILE", help="Write the report to this file as well.")]
+Timeout = Annotated[str, typer.Option("--timeout", metavar="TIME", help="End the fleet after so long: 90s, 30m, 2h.")]
+_UNITS_S = {"s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
+
+
+def seconds_of(field: str, text: str) -> float | None:
+    """How long `90s`, `30m`, `2h`, `1.5h` or `1d` is; None for an empty text. Raises `InvalidArgument` for another."""
+    if not text:
+        return None
+    found = re.fullmatch(r"(\d{1,6}(?:\.\d{1,3})?)([smhd])", text.strip().lower())
+    if found is None or float(found[1]) == 0:
+        raise InvalidArgument(f"'{field}' must be a time such as 90s, 30m, 2h or 1d, got '{text}'")
+    return float(found[1]) * _UNITS_S[found[2]]
 
 
 def is_by_claude(brain: str) -> bool:
