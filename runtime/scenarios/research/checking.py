@@ -88,8 +88,9 @@ def _of_other_scope(one: Claim, other: Claim, lexicon: Lexicon) -> bool:
 
 
 def _of_other_years(one: Claim, other: Claim) -> bool:
+    """They name different years; one that names none may speak of another time too."""
     mine, others = years_of(one.quote), years_of(other.quote)
-    return bool(mine) and bool(others) and not mine & others
+    return mine != others and not mine & others
 
 
 def _alike(one: str, other: str) -> float:

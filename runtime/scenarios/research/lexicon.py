@@ -26,6 +26,10 @@ class Lexicon(Struct, frozen=True):
     numbers: dict[str, int]
     months: dict[str, int]
 
+    def may_be_unit(self, word: str) -> bool:
+        """Whether a word behind a figure says what it counts."""
+        return word == "people" or word not in self.stopwords
+
     def alike(self, word: str) -> tuple[str, ...]:
         """The word, and those of its meaning."""
         return tuple(dict.fromkeys((word, *(one for stem in stems([word])[0] for one in self.synonyms.get(stem, ())))))

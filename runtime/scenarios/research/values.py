@@ -42,6 +42,8 @@ _IN_PLACE = re.compile(
     r"\b(?:in|at|near|on|from|between|along|off|beside|under|above|opposite|behind|outside|of)\s+(?:the\s+)?"
     r"([A-Z][\w'’-]*(?:\s+[A-Z][\w'’-]*)*|(?:north|south|east|west)\w*\b)"
 )
+_OF_PLACE = re.compile(r"\b(?:of|in|at|near)\s+(?:the\s+)?$")
+_BEFORE_YEAR = re.compile(r"\b(?:the|in|since|until|till|by|from|of|and|to|between|after|before)\s+$", re.IGNORECASE)
 _MARKS = re.compile(r"[*_`|]+")
 
 
@@ -87,7 +89,7 @@ def _figures(text: str, known: set[str], lexicon: Lexicon) -> Iterator[Value]:
             yield _figure(found, after, lexicon)
     for found in re.finditer(rf"\b({'|'.join(lexicon.numbers)}|no)[\s-]+([^\W\d_]+)", text, re.IGNORECASE):
         number, unit = found[1].lower(), found[2].lower()
-        if unit not in lexicon.stopwords and (number != "no" or unit in known):
+        if lexicon.may_be_unit(unit) and (number != "no" or unit in known):
             yield Value(found[0], (f"{lexicon.numbers.get(number, 0):g}", _unit(unit)))
 
 
@@ -97,10 +99,10 @@ def _figure(found: re.Match[str], after: str, lexicon: Lexicon) -> Value:
     if after in _SCALES:
         number *= _SCALES[after]
         unit = _word(found["next"])
-        said += f" {found['next']}" if unit and unit not in lexicon.stopwords else ""
-    elif after in lexicon.stopwords:
+        said += f" {found['next']}" if unit and lexicon.may_be_unit(unit) else ""
+    elif not lexicon.may_be_unit(after):
         said, unit = f"{found['sign'] or ''}{found['number']}", ""
-    unit = _word(found["sign"]) or ("" if unit in lexicon.stopwords else unit)
+    unit = _word(found["sign"]) or (unit if lexicon.may_be_unit(unit) else "")
     return Value(said.strip(), (f"{number:.12g}", _unit(unit)))
 
 
@@ -121,11 +123,11 @@ def _unit(word: str) -> str:
 
 
 def _years(text: str) -> Iterator[re.Match[str]]:
-    """Four digits that are a year: no unit behind them, and no plural, unless they are said of it: the 1987 floods."""
+    """Four digits that are a year: no unit behind them, and no plural, unless an `in` or a `the` stands before."""
     for found in _YEAR.finditer(text):
         rest = _word(found["rest"])
         is_count = rest == "people" or (len(rest) > 3 and rest.endswith("s") and not rest.endswith("ss"))
-        if rest not in _UNITS and (not is_count or text[: found.start()].endswith("the ")):
+        if rest not in _UNITS and (not is_count or _BEFORE_YEAR.search(text[: found.start()])):
             yield found
 
 
@@ -156,6 +158,8 @@ def _names(text: str, asked: set[str], lexicon: Lexicon) -> Iterator[Value]:
         said = [word for word in found[0].split() if not _is_common(word, lexicon)]
         if found.start() == begin and len(found[0].split()) == 1:
             continue  # the capital is that of the sentence, as far as anybody can tell
+        if _OF_PLACE.search(text[: found.start()]):
+            continue  # the lighthouse of Vellin: a place, not who did it
         said = [] if {re.sub(r"['’]s$", "", word.lower()) for word in said} & asked else said
         if said:
             yield Value(" ".join(said), tuple(word.lower() for word in said if len(word.strip(".")) > 1))
