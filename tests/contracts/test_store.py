@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from eventsourcing.sqlite import SQLiteDatastore
 
 from fleetlog.domain.errors import StoreFault, StoreUnavailable, VersionConflict
 from fleetlog.runtime.store import NewEvent, RecorderStore, open_store
@@ -272,8 +273,14 @@ def test_what_was_appended_survives_a_kill(path: Path) -> None:
     assert shared == own == list(range(1, len(shared) + 1))
 
 
+def _datastore(store: RecorderStore) -> SQLiteDatastore:
+    datastore = store._recorder.datastore  # type: ignore[attr-defined]  # an SQLite recorder's
+    assert isinstance(datastore, SQLiteDatastore)
+    return datastore
+
+
 def test_commits_are_synced_to_the_disk(path: Path) -> None:
-    with open_store(path) as store, store._datastore.transaction(commit=False) as cursor:  # type: ignore[union-attr]
+    with open_store(path) as store, _datastore(store).transaction(commit=False) as cursor:
         cursor.execute("PRAGMA synchronous")
         assert tuple(cursor.fetchone()) == (2,)  # FULL
         cursor.execute("PRAGMA journal_mode")

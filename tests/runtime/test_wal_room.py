@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from fleetlog.runtime import wal_room
-from fleetlog.runtime.store import NewEvent, RecorderStore, open_store
-from fleetlog.runtime.wal_room import CHUNK, ROOM_AT_COMMIT
+from fleetlog.runtime.store import NewEvent, RecorderStore, open_store, wal_room
+from fleetlog.runtime.store.wal_room import CHUNK, ROOM_AT_COMMIT
 
 ROOM = ROOM_AT_COMMIT[20]
 
@@ -68,7 +67,7 @@ def test_a_full_disk_takes_no_room_and_no_event(tmp_path: Path, monkeypatch: pyt
     def full(fd: int, data: bytes, offset: int) -> int:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("fleetlog.runtime.wal_room.os.pwrite", full)
+    monkeypatch.setattr("fleetlog.runtime.store.wal_room.os.pwrite", full)
     log = tmp_path / "log.db"
     with open_store(log) as store:
         append(store, "a", 25)
