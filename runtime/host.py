@@ -49,7 +49,7 @@ from fleetlog.runtime.extensions import Extensions
 from fleetlog.runtime.forks import Forks
 from fleetlog.runtime.journal import Receipt
 from fleetlog.runtime.leases import Leases
-from fleetlog.runtime.ownership import directory_path
+from fleetlog.runtime.places import place_of
 from fleetlog.runtime.replies import (
     AckReply,
     FleetReply,
@@ -104,7 +104,7 @@ class Runtime(Tickets, Batches, Councils, Discussions, Forks, Leases, Tokens, Te
         check_brain_names(brains)
         config = config or RuntimeConfig()
         added = (extensions or Extensions()).check()
-        parts = Assembly(directory_path(directory), config, clock or SystemClock(), brains, store, mesh, added)
+        parts = Assembly(place_of(directory), config, clock or SystemClock(), brains, store, mesh, added)
         try:
             if recover:
                 parts.recover()

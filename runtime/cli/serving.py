@@ -10,6 +10,7 @@ import typer
 from fleetlog.runtime.cli.console import Screen
 from fleetlog.runtime.cli.options import Dir, Json, say_changed
 from fleetlog.runtime.cli.visits import DEFAULT_DIR
+from fleetlog.runtime.places import place_of
 
 __all__ = ["mcp_app", "serve", "stop"]
 
@@ -95,7 +96,8 @@ def config(
         said = f"{' '.join(started.command)} works: {started.tools} tools."
         screen.json(started) if as_json else screen.line(said)
         return
-    found = config_for(client, str(Path(directory).absolute()) if directory else "")
+    place = place_of(directory) if directory else None
+    found = config_for(client, str(place) if place else "")
     if as_json:
         screen.json(found)
         return
