@@ -15,7 +15,7 @@ from pathlib import Path
 from fleetlog.domain.errors import DirectoryOwned, StoreUnavailable
 from fleetlog.runtime.places import Place, without_secrets
 
-__all__ = ["FolderLock", "owner_of", "owner_text", "this_process"]
+__all__ = ["FolderLock", "is_surely_alive", "owner_of", "owner_text", "this_process"]
 
 
 def this_process() -> str:
@@ -39,6 +39,20 @@ def owner_text(text: str) -> str:
         return f"process {owner['pid']}{elsewhere} ({owner['command']}, since {owner['since']})"
     except (ValueError, KeyError, TypeError):
         return "another process"
+
+
+def is_surely_alive(text: str) -> bool:
+    """Does such JSON name a process of this machine, not our own, that is there?"""
+    try:
+        owner = json.loads(text)
+        if owner["host"] != socket.gethostname() or owner["pid"] == os.getpid():
+            return False
+        os.kill(owner["pid"], 0)
+    except (ValueError, KeyError, TypeError, ProcessLookupError):
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def owner_of(folder: Path) -> str | None:

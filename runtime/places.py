@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode
 from fleetlog.domain import checks
 from fleetlog.domain.errors import InvalidArgument, StoreUnavailable
 
-__all__ = ["Place", "place_of", "without_secrets"]
+__all__ = ["Place", "as_given", "place_of", "without_secrets"]
 
 SCHEMES = ("postgresql", "postgres")
 URL_FILE = "log.url"
@@ -52,7 +52,7 @@ class Place:
     def make_folder(self) -> None:
         """Make the folder, if it is not there. Raises `InvalidArgument`, `StoreUnavailable`."""
         try:
-            if not self.folder.exists():
+            if not self.folder.is_dir():
                 self.folder.mkdir(parents=True, mode=0o700 if self.url else 0o777)
                 (self.folder / ".gitignore").write_text("*\n")  # a work tree it lies in should not list it
             if self.url:
@@ -119,6 +119,11 @@ def _folder_name(url: str) -> str:
     named = (hosts, options.get("port", ""), database, options.get("schema", ""))
     digest = hashlib.sha256("\0".join(named).encode()).hexdigest()[:12]
     return re.sub(r"[^A-Za-z0-9.-]+", "-", f"{hosts}-{database}").strip("-.")[:60] + f"-{digest}"
+
+
+def as_given(directory: str) -> str:
+    """A path or url as the user has given it, without secrets."""
+    return without_secrets(directory) if "://" in directory else directory
 
 
 def without_secrets(url: str) -> str:

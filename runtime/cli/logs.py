@@ -16,7 +16,6 @@ def logging_to(directory: str) -> Iterator[None]:
     if place is None:
         yield
         return
-    place.make_folder()
     handler = logging.FileHandler(place.folder / "fleetlog.log", delay=True)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
     logger = logging.getLogger("fleetlog")

@@ -10,7 +10,7 @@ import typer
 from fleetlog.runtime.cli.console import Screen
 from fleetlog.runtime.cli.options import Dir, Json, say_changed
 from fleetlog.runtime.cli.visits import DEFAULT_DIR
-from fleetlog.runtime.places import place_of
+from fleetlog.runtime.places import as_given, place_of
 
 __all__ = ["mcp_app", "serve", "stop"]
 
@@ -44,9 +44,11 @@ def serve(
         allowed_origins=tuple(allow_origin or ()),
         default_brain=load_settings().brain,
     )
-    serve_directory(
-        directory, config, lambda url: typer.echo(f"fleetlog serves {directory} at {url}", err=True), runtime_config()
-    )
+
+    def on_ready(url: str) -> None:
+        typer.echo(f"fleetlog serves {as_given(directory)} at {url}", err=True)
+
+    serve_directory(directory, config, on_ready, runtime_config())
 
 
 def stop(directory: Dir = DEFAULT_DIR, as_json: Json = False) -> None:
@@ -54,7 +56,7 @@ def stop(directory: Dir = DEFAULT_DIR, as_json: Json = False) -> None:
     from fleetlog.runtime.cli.hosting import stop_daemon
 
     pid = stop_daemon(directory, STOPS_WITHIN_S)
-    say_changed(Screen(as_json=as_json), {"pid": pid}, f"Stopped the daemon of {directory} (process {pid}).")
+    say_changed(Screen(as_json=as_json), {"pid": pid}, f"Stopped the daemon of {as_given(directory)} (process {pid}).")
 
 
 mcp_app = typer.Typer(name="mcp", invoke_without_command=True, rich_markup_mode=None)

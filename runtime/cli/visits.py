@@ -15,7 +15,7 @@ from fleetlog.projections.all import all_projections
 from fleetlog.runtime.audit import Verdict, verify
 from fleetlog.runtime.opening import Opened, bring_views_up_to_date, reading_log
 from fleetlog.runtime.ownership import owner_of
-from fleetlog.runtime.places import Place, place_of
+from fleetlog.runtime.places import Place, as_given, place_of
 from fleetlog.runtime.queries import Queries
 from fleetlog.runtime.servers.address import DaemonAddress
 from fleetlog.runtime.views import Reader, views_position
@@ -122,6 +122,4 @@ def audited(directory: str) -> Verdict:
 def dir_option(directory: str) -> str:
     """` --dir DIR` for a command line that is shown to the user; empty where it is not needed."""
     is_default = directory == DEFAULT_DIR or directory == os.environ.get("FLEETLOG_DIR")
-    if is_default:
-        return ""
-    return f" --dir {shlex.quote(str(place_of(directory)) if '://' in directory else directory)}"
+    return "" if is_default else f" --dir {shlex.quote(as_given(directory))}"

@@ -107,7 +107,7 @@ class PostgresLog:
         except BaseException:
             database.close()
             raise
-        self.store = RecorderStore(recorder, close=self.close)
+        self.store = RecorderStore(recorder)
 
     @property
     def exists(self) -> bool:
@@ -185,6 +185,7 @@ class PostgresLog:
 
     def close(self) -> None:
         """Give back the lock and the connections."""
+        self.store.close()
         if self._writer is not None:
             self._writer.close()
         self._database.close()

@@ -16,14 +16,15 @@ from psycopg.rows import TupleRow
 from psycopg.sql import Composed
 
 from fleetlog.domain.errors import DirectoryOwned, InvalidArgument, StoreFault, StoreUnavailable
-from fleetlog.runtime.ownership import owner_text, this_process
+from fleetlog.runtime.ownership import is_surely_alive, owner_text, this_process
 from fleetlog.runtime.store.port import NewEvent
 from fleetlog.runtime.store.postgres_tables import MIN_SERVER, Database
 
 __all__ = ["Writer"]
 
 PATIENCE_S = 10.0
-RETRY_EVERY_S = 0.2
+RETRY_EVERY_S = 0.1
+DYING_S = 1.5
 _INSERT = """
     INSERT INTO {events} (originator_id, originator_version, topic, state, notification_id)
     SELECT u.stream_id, u.version, u.topic, u.state, %(head)b + u.place
@@ -49,8 +50,7 @@ class Writer:
             raise StoreUnavailable(str(error)) from error
         try:
             self._check_server(connection)
-            if not self._locks(connection):
-                raise DirectoryOwned(self._owned_text(connection))
+            self._take_lock(connection)
             database.make(connection, events_table)
             connection.execute(database.sql("UPDATE {log} SET owner = %s"), (this_process(),))
             self._head = self._last(connection)
@@ -74,17 +74,29 @@ class Writer:
         if row[1] == "off":
             connection.execute("SET synchronous_commit = on")
 
+    def _take_lock(self, connection: Connection[TupleRow]) -> None:
+        """The session of an owner that was killed just now may live a moment longer than it."""
+        deadline = time.monotonic() + DYING_S
+        while not self._locks(connection):
+            owner = self._owner(connection)
+            if is_surely_alive(owner) or time.monotonic() > deadline:
+                raise DirectoryOwned(self._owned_text(owner))
+            time.sleep(RETRY_EVERY_S)
+
     def _locks(self, connection: Connection[TupleRow]) -> bool:
         row = connection.execute("SELECT pg_try_advisory_lock(%s, %s)", self._database.lock_key).fetchone()
         return bool(row and row[0])
 
-    def _owned_text(self, connection: Connection[TupleRow]) -> str:
+    def _owner(self, connection: Connection[TupleRow]) -> str:
         there = connection.execute("SELECT to_regclass(%s)", (f'"{self._database.schema}".fleetlog_log',)).fetchone()
         row = (
             connection.execute(self._database.sql("SELECT owner FROM {log}")).fetchone() if there and there[0] else None
         )
-        owner = owner_text(row[0] if row else "")
-        return f"the log {self._database.shown} is owned by {owner}; stop that process, or name another database"
+        return str(row[0]) if row else ""
+
+    def _owned_text(self, owner: str) -> str:
+        shown = self._database.shown
+        return f"the log {shown} is owned by {owner_text(owner)}; stop that process, or name another database"
 
     def _last(self, connection: Connection[TupleRow]) -> int:
         row = connection.execute(
@@ -164,7 +176,7 @@ class Writer:
             self._check_server(connection)
             if not self._locks(connection):
                 self._end_our_last(connection)
-                raise OperationalError(self._owned_text(connection))
+                raise OperationalError(self._owned_text(self._owner(connection)))
         except BaseException:
             connection.close()
             raise

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from fleetlog.runtime.places import place_of
 from fleetlog.runtime.servers.address import DaemonAddress
 from tests.servers.house import wait_for
 
@@ -24,6 +25,13 @@ class Shell:
     def __init__(self, folder: Path) -> None:
         self.folder, self.directory = folder, folder / ".fleetlog"
         self.environment = {name: text for name, text in os.environ.items() if not name.startswith("FLEETLOG")}
+
+    def use_database(self, url: str) -> None:
+        """From now on the log is there; its local files are in a cache of this shell's own."""
+        self.environment |= {"FLEETLOG_DIR": url, "XDG_CACHE_HOME": str(self.folder / "cache")}
+        place = place_of(url)
+        assert place is not None
+        self.directory = self.folder / "cache" / "fleetlog" / place.folder.name
 
     def run(self, *words: str, code: int = 0, given: str = "") -> str:
         program = [sys.executable, "-m", "fleetlog.runtime.entry", *words]
@@ -44,10 +52,13 @@ class Shell:
         return daemon
 
 
-@pytest.fixture
-def shell(tmp_path: Path) -> Shell:
+@pytest.fixture(params=["directory", "database"])
+def shell(request: pytest.FixtureRequest, tmp_path: Path) -> Shell:
     (tmp_path / "spec.toml").write_text(SPEC)
-    return Shell(tmp_path)
+    shell = Shell(tmp_path)
+    if request.param == "database":
+        shell.use_database(request.getfixturevalue("new_log")())
+    return shell
 
 
 @pytest.fixture
