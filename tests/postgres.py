@@ -18,7 +18,7 @@ IS_INSTALLED = PROGRAMS.is_dir()
 
 class PostgresServer:
     """As the user `postgres` where it refuses root. Its folder is not pytest's, which only the user who runs the tests
-    may enter. Commits are not synced: a server that is killed loses nothing by that, only a machine would."""
+    may enter."""
 
     def __init__(self, *settings: str) -> None:
         self.folder, self.port = Path(tempfile.mkdtemp(prefix="postgres-")), free_port()
@@ -29,7 +29,7 @@ class PostgresServer:
         self._run("initdb", "-D", str(folder / "data"), "-A", "trust", "-U", "postgres", "--no-sync")
         own = (f"port = {self.port}", "listen_addresses = '127.0.0.1'", f"unix_socket_directories = '{folder}'")
         with (folder / "data" / "postgresql.conf").open("a") as file:
-            file.write("\n".join((*own, "fsync = off", *settings)) + "\n")
+            file.write("\n".join((*own, *settings)) + "\n")
         self.start()
 
     def start(self) -> None:

@@ -52,22 +52,27 @@ class Shell:
         return daemon
 
 
-@pytest.fixture(params=["directory", "database"])
-def shell(request: pytest.FixtureRequest, tmp_path: Path) -> Shell:
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
     (tmp_path / "spec.toml").write_text(SPEC)
-    shell = Shell(tmp_path)
+    return Shell(tmp_path)
+
+
+@pytest.fixture(params=["directory", "database"])
+def any_shell(request: pytest.FixtureRequest, shell: Shell) -> Shell:
+    """Its log is in a directory, or in PostgreSQL."""
     if request.param == "database":
         shell.use_database(request.getfixturevalue("new_log")())
     return shell
 
 
 @pytest.fixture
-def served(shell: Shell) -> Iterator[Shell]:
-    daemon = shell.serve()
-    yield shell
+def served(any_shell: Shell) -> Iterator[Shell]:
+    daemon = any_shell.serve()
+    yield any_shell
     daemon.send_signal(signal.SIGTERM)
     assert daemon.wait(20) == 0
-    assert DaemonAddress.read(shell.directory) is None
+    assert DaemonAddress.read(any_shell.directory) is None
 
 
 def work_with_a_fleet(shell: Shell) -> str:
@@ -106,9 +111,9 @@ def test_commands_go_through_the_daemon(served: Shell) -> None:
 
 
 @pytest.mark.slow
-def test_commands_work_without_a_daemon(shell: Shell) -> None:
-    fleet_id = work_with_a_fleet(shell)
-    assert shell.json("status", fleet_id)["fleet"]["status"] == "interrupted"
+def test_commands_work_without_a_daemon(any_shell: Shell) -> None:
+    fleet_id = work_with_a_fleet(any_shell)
+    assert any_shell.json("status", fleet_id)["fleet"]["status"] == "interrupted"
 
 
 def test_what_cannot_be_spawned_is_said(shell: Shell) -> None:

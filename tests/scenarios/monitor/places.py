@@ -129,7 +129,7 @@ class Database(PostgresServer):
     """A server with few connections, and a table of the application's."""
 
     def __init__(self) -> None:
-        super().__init__("max_connections = 12", "superuser_reserved_connections = 3")
+        super().__init__("max_connections = 12", "superuser_reserved_connections = 3", "fsync = off")
         with self.connect("postgres") as connection:
             connection.execute("create role app login")
             connection.execute("create table stock (item int primary key, pieces int)")
