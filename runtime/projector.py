@@ -23,9 +23,9 @@ logger = logging.getLogger("fleetlog.projector")
 
 BATCH = 2_000
 PULL_EVERY_S = 0.25
-GATHER_S = 0.004
-"""So long the views may stay behind while nobody asks: those who wait for a commit are answered first, and what has
-come meanwhile is folded together."""
+GATHER_S, QUIET_GATHER_S = 0.004, 0.02
+"""So long the views may stay behind while somebody follows them, and while nobody does: those who wait for a commit
+are answered first, and what has come meanwhile is folded together. Who asks for a position never waits for this."""
 TROUBLE_PAUSE_S = 0.5
 
 
@@ -88,7 +88,7 @@ class Projector:
 
     def wait_past(self, position: int, timeout_s: float) -> int:
         """Wait until the views have gone past `position`, at most so long; where they are."""
-        with self._advanced:
+        with self.listening(lambda: None), self._advanced:
             self._advanced.wait_for(lambda: self._position > position or self._closed, timeout_s)
             return self._position
 
@@ -97,6 +97,7 @@ class Projector:
         """Within it, `listener` is called, on the projector's thread, whenever the views have moved on or end."""
         with self._advanced:
             self._listeners.add(listener)
+        self._hurry.set()
         try:
             yield
         finally:
@@ -133,7 +134,7 @@ class Projector:
                 if not self._file.is_there:
                     self._rebuild()
                 self._feed(self._subscription.next_batch(BATCH, PULL_EVERY_S))
-                self._hurry.wait(GATHER_S)
+                self._hurry.wait(GATHER_S if self._listeners else QUIET_GATHER_S)
                 self._hurry.clear()
                 self._trouble = ""
             except Exception as error:  # noqa: BLE001 - said, and tried again: the views must not stop

@@ -29,6 +29,7 @@ from fleetlog.runtime.replies import (
     Spend,
 )
 from fleetlog.runtime.rows import AgentRow, DoubtRow, FleetRow, TimelineEntry
+from fleetlog.runtime.unread import UnreadCounts
 
 __all__ = ["Questions"]
 
@@ -39,6 +40,7 @@ class Questions:
     def __init__(self, parts: Assembly) -> None:
         self._parts = parts
         self._closed = threading.Event()
+        self._unread = UnreadCounts(parts.queries, parts.projector)
 
     def fleet_status(self, fleet_id: str, *, at_ms: int | None = None) -> FleetStatus:
         """A fleet and its agents: now, or as they were at an epoch millisecond. Raises `NotFound`."""
@@ -197,7 +199,7 @@ class Questions:
             self._catch_up()
         else:
             self._check_open()
-        return self._parts.queries.unread(checks.identifier("agent_id", agent_id))
+        return self._unread.of(checks.identifier("agent_id", agent_id))
 
     def list_help(self, fleet_id: str | None = None, status: str | None = None, *, kind: str | None = None) -> HelpList:
         """Tickets: `open`, `answered`, `expired`, `cancelled` or all; of kind `help`, `approval` or both."""

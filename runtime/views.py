@@ -99,27 +99,27 @@ class ViewFile:
         failed: dict[str, sqlite3.Error] = {}
         connection.execute("BEGIN IMMEDIATE")
         try:
-            for projection, rows, position in batches:
-                error = self._write_one(projection, rows, position)
+            for projection, rows, _ in batches:
+                error = self._write_one(rows) if len(rows) else None
                 if error is not None:
                     failed[projection.name] = error
+            positions = {one.name: position for one, _, position in batches if one.name not in failed}
+            moved = [(position, name) for name, position in positions.items()]
+            connection.executemany("UPDATE projections SET position=? WHERE name=?", moved)
             connection.execute("COMMIT")
         except BaseException:
             with contextlib.suppress(sqlite3.Error):
                 connection.execute("ROLLBACK")
             raise
-        for projection, _, position in batches:
-            if projection.name not in failed:
-                self.positions[projection.name] = position
+        self.positions |= positions
         return failed
 
-    def _write_one(self, projection: Projection, rows: Rows, position: int) -> sqlite3.Error | None:
+    def _write_one(self, rows: Rows) -> sqlite3.Error | None:
         connection = self._connection
         connection.execute("SAVEPOINT one")
         try:
             for sql, parameters in rows.runs():
                 connection.executemany(sql, parameters)
-            connection.execute("UPDATE projections SET position=? WHERE name=?", (position, projection.name))
         except sqlite3.Error as error:
             if getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF not in _ITS_OWN_FAULT:
                 raise

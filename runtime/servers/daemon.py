@@ -19,7 +19,6 @@ from typing import Any
 
 import msgspec
 import uvicorn
-from mcp.server.subscriptions import InMemorySubscriptionBus
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.routing import Route
@@ -29,7 +28,7 @@ from fleetlog.runtime.access.door import Door
 from fleetlog.runtime.access.principal import OWNER, Principal
 from fleetlog.runtime.host import Runtime
 from fleetlog.runtime.servers.address import DaemonAddress, socket_path
-from fleetlog.runtime.servers.announcements import Announcements
+from fleetlog.runtime.servers.announcements import Announcements, Bus
 from fleetlog.runtime.servers.guard import TOKEN, Guard, GuardPolicy, hosts_of
 from fleetlog.runtime.servers.http.api import api_routes
 from fleetlog.runtime.servers.mcp_endpoint import McpEndpoint
@@ -69,7 +68,7 @@ class Daemon:
         self.url = f"http://{_url_host(config.host)}:{self._listener.getsockname()[1]}"
         tools = all_tools(default_brain=config.default_brain, stream_url=self.url)
         self.surface = Surface(runtime, tools)
-        self._bus = InMemorySubscriptionBus()
+        self._bus = Bus(lambda: runtime.position)
         self._sessions = Sessions(self.surface, self._bus, self._principal_of)
         self._mcp = McpEndpoint(self.surface, self._bus)
         self.stopping = asyncio.Event()
@@ -118,8 +117,7 @@ class Daemon:
     async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self._mcp.running())
-            announcements = Announcements(self.runtime, self._bus.publish)
-            await stack.enter_async_context(announcements.running())
+            await stack.enter_async_context(Announcements(self.runtime, self._bus).running())
             await self._sessions.start(Path(self.address.socket))
             stack.push_async_callback(self._sessions.close)
             self.address.write(self.directory)

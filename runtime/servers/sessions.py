@@ -23,9 +23,10 @@ from mcp.shared.message import SessionMessage
 
 from fleetlog.domain.errors import FleetlogError
 from fleetlog.runtime.access.principal import Principal
+from fleetlog.runtime.servers.arrivals import Arrivals
 from fleetlog.runtime.servers.mcp import IDEMPOTENCY_KEY, mcp_server
 from fleetlog.runtime.servers.quick_calls import QuickCall, quick_answer, quick_call
-from fleetlog.runtime.servers.surface import Surface
+from fleetlog.runtime.servers.surface import Answer, OnItsWay, Surface
 
 __all__ = ["Sessions"]
 
@@ -33,6 +34,8 @@ logger = logging.getLogger("fleetlog.servers")
 
 MAX_LINE_BYTES = 16 * 1024 * 1024
 HELLO_TIMEOUT_S = 5.0
+IN_A_ROW = 16
+"""So many calls of one client are begun before others get their turn."""
 PARSE_ERROR, INVALID_REQUEST = -32700, -32600
 
 
@@ -145,6 +148,9 @@ class _Session:
         self._hello: t.RequestId | None = None
         self._greeted = asyncio.Event()
         """The handshake with this id was answered."""
+        self._begun, self._in_tasks = 0, 0
+        """Calls that were begun at once; and those that tasks answer, which nobody behind them may overtake."""
+        self._ended = Arrivals(asyncio.get_running_loop(), self._answer_all)
         self._tasks: TaskGroup
 
     async def run(self) -> None:
@@ -168,7 +174,7 @@ class _Session:
                     continue
                 key, _, line = frame.partition(b"\t")
                 if call := quick_call(line, is_initialized=self._is_initialized):
-                    self._tasks.start_soon(self._call, call, key.decode())
+                    await self._take(call, key.decode())
                     continue
                 try:
                     message: Any = t.jsonrpc_message_adapter.validate_json(line, by_name=False)
@@ -193,12 +199,39 @@ class _Session:
             return str(error)
         return None
 
-    async def _call(self, call: QuickCall, key: str) -> None:
+    async def _take(self, call: QuickCall, key: str) -> None:
         """A plain call of a tool. Calls reach the surface in the order of their lines."""
+        key = call.params.meta.get(IDEMPOTENCY_KEY, key)
+        if self._in_tasks or not self._begin(call, key):
+            self._in_tasks += 1
+            self._tasks.start_soon(self._call, call, key)
+            return
+        self._begun += 1
+        if self._begun % IN_A_ROW == 0:
+            await asyncio.sleep(0)
+        await self._writer.drain()
+
+    def _begin(self, call: QuickCall, key: str) -> bool:
+        """Put it on its way at once, if it can be; it is answered without a task of its own."""
         params = call.params
-        answer = await self._surface.answer(
-            self._principal, params.name, params.arguments, idempotency_key=params.meta.get(IDEMPOTENCY_KEY, key)
-        )
+        begun = self._surface.begin(self._principal, params.name, params.arguments, idempotency_key=key)
+        if isinstance(begun, OnItsWay):
+            begun.future.add_done_callback(lambda _: self._ended.put((call, begun.answer)))
+        elif begun is not None:
+            self._ended.put((call, lambda: begun))
+        return begun is not None
+
+    def _answer_all(self, ended: list[tuple[QuickCall, Callable[[], Answer]]]) -> None:
+        frames = [_frame(call.id, quick_answer(call, answer(), self._server_info)) for call, answer in ended]
+        if not self._writer.is_closing():
+            self._writer.write(b"".join(frames))
+
+    async def _call(self, call: QuickCall, key: str) -> None:
+        params = call.params
+        try:
+            answer = await self._surface.answer(self._principal, params.name, params.arguments, idempotency_key=key)
+        finally:
+            self._in_tasks -= 1
         await _write(self._writer, call.id, quick_answer(call, answer, self._server_info))
 
     async def _write_all(self, said: MemoryObjectReceiveStream[SessionMessage]) -> None:
@@ -220,9 +253,13 @@ def _give_key(message: t.JSONRPCRequest, key: str) -> None:
 
 
 async def _write(writer: asyncio.StreamWriter, answered: object, line: bytes) -> None:
-    request_id = msgspec.json.encode(answered) if answered not in ("", None) else b""
-    writer.write(request_id + b"\t" + line + b"\n")
+    writer.write(_frame(answered, line))
     await writer.drain()
+
+
+def _frame(answered: object, line: bytes) -> bytes:
+    request_id = msgspec.json.encode(answered) if answered not in ("", None) else b""
+    return request_id + b"\t" + line + b"\n"
 
 
 def _error(request_id: object, code: int, message: str) -> bytes:

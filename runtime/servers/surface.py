@@ -19,11 +19,14 @@ import msgspec
 from fleetlog.domain.errors import FleetlogError, InvalidArgument
 from fleetlog.runtime.access.door import Door
 from fleetlog.runtime.access.principal import Principal
+from fleetlog.runtime.calls import Begun
 from fleetlog.runtime.host import Runtime
+from fleetlog.runtime.journal import Receipt
+from fleetlog.runtime.reply import Reply
 from fleetlog.runtime.servers.tools.checking import nearest
 from fleetlog.runtime.servers.tools.tool import Tool
 
-__all__ = ["Answer", "Report", "Surface"]
+__all__ = ["Answer", "OnItsWay", "Report", "Surface"]
 
 logger = logging.getLogger("fleetlog.servers")
 
@@ -43,6 +46,13 @@ class Answer(msgspec.Struct, frozen=True):
     def text(self) -> str:
         """The same as JSON text."""
         return msgspec.json.encode(self.content).decode()
+
+
+class OnItsWay(msgspec.Struct, frozen=True):
+    """A call that was begun: once `future` is set, `answer` gives its answer at once."""
+
+    future: Reply[Receipt]
+    answer: Callable[[], Answer]
 
 
 class Surface:
@@ -79,18 +89,42 @@ class Surface:
     ) -> Answer:
         """Call a tool. The key counts for tools that change something, where the arguments name none."""
         try:
-            if principal.agent_id:
-                self.runtime.renew_lease(principal.agent_id)
             tool = self._tool(name)
-            arguments = tool.checked(_keyed(tool, given, idempotency_key))
-            door = Door(self.runtime, principal)
+            door, arguments = self._entered(principal, tool, given, idempotency_key)
             return Answer(await self._called(tool, door, arguments, report))
-        except FleetlogError as error:
-            return Answer({"error": str(error)}, is_error=True)
-        except Exception:  # the last door: a client gets a sentence, the log gets the traceback
-            logger.exception("action=tool_failed tool=%s", name)
-            said = f"{name}: this is a defect of fleetlog; its log has the details, and the call may or may not count"
-            return Answer({"error": said}, is_error=True)
+        except Exception as error:  # noqa: BLE001 - the last door, as below
+            return _failed(name, error)
+
+    def begin(
+        self, principal: Principal, name: str, given: object, *, idempotency_key: str | None = None
+    ) -> OnItsWay | Answer | None:
+        """Put a call on its way without waiting for its commit; its answer, if that is known already. None where it
+        could not be begun without waiting: then `answer` it. For callers with no call in their lane."""
+        tool = self.tools.get(name)
+        if tool is None or tool.begin is None:
+            return None
+        try:
+            door, arguments = self._entered(principal, tool, given, idempotency_key)
+            begun = tool.begin(door, arguments)
+        except Exception as error:  # noqa: BLE001 - the last door, as below
+            return _failed(name, error)
+        if begun is None:
+            return None
+        return OnItsWay(begun.future, functools.partial(self._ended, tool, door, arguments, begun))
+
+    def _ended(self, tool: Tool, door: Door, arguments: msgspec.Struct, begun: Begun[Any]) -> Answer:
+        try:
+            return Answer(self._content(tool, door, arguments, tool.shape(begun.reply())))
+        except Exception as error:  # noqa: BLE001 - the last door, as below
+            return _failed(tool.name, error)
+
+    def _entered(
+        self, principal: Principal, tool: Tool, given: object, idempotency_key: str | None
+    ) -> tuple[Door, msgspec.Struct]:
+        """The caller's door, and the arguments, checked."""
+        if principal.agent_id:
+            self.runtime.renew_lease(principal.agent_id)
+        return Door(self.runtime, principal), tool.checked(_keyed(tool, given, idempotency_key))
 
     def _tool(self, name: str) -> Tool:
         tool = self.tools.get(name)
@@ -150,3 +184,12 @@ def _keyed(tool: Tool, given: object, idempotency_key: str | None) -> object:
     if idempotency_key is None or tool.hints.reads or not isinstance(given, dict):
         return given
     return {"idempotency_key": idempotency_key, **given}
+
+
+def _failed(name: str, error: Exception) -> Answer:
+    """What a refusal says; of a defect, the client gets a sentence, and the log the traceback."""
+    if isinstance(error, FleetlogError):
+        return Answer({"error": str(error)}, is_error=True)
+    logger.error("action=tool_failed tool=%s", name, exc_info=error)
+    said = f"{name}: this is a defect of fleetlog; its log has the details, and the call may or may not count"
+    return Answer({"error": said}, is_error=True)
