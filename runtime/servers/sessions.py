@@ -33,6 +33,8 @@ __all__ = ["Sessions"]
 logger = logging.getLogger("fleetlog.servers")
 
 MAX_LINE_BYTES = 16 * 1024 * 1024
+SEND_BYTES = 1 << 20
+"""What the system may keep of a connection's answers (it may allow less): a long one is sent at once."""
 HELLO_TIMEOUT_S = 5.0
 IN_A_ROW = 16
 """So many calls of one client are begun before others get their turn."""
@@ -76,6 +78,7 @@ class Sessions:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BYTES)
         try:
             await self._serve(reader, writer)
         except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):

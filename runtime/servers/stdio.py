@@ -7,6 +7,7 @@ is made twice. It imports only what loads at once: a client waits for its first 
 """
 
 import contextlib
+import fcntl
 import json
 import os
 import secrets
@@ -22,7 +23,7 @@ __all__ = ["Bridge", "Reach", "greeting", "serve_stdio"]
 
 LAST_ANSWERS_S = 0.5
 LOOK_EVERY_S = 0.25
-READ_BYTES = 1 << 20
+READ_BYTES = PIPE_BYTES = 1 << 20
 INTERNAL_ERROR = -32603
 
 _KEPT = ("initialize", "notifications/initialized", "resources/subscribe")
@@ -102,7 +103,7 @@ class Bridge:
             with contextlib.suppress(OSError):
                 self._socket.sendall(frame)
 
-    def _say(self, line: bytes) -> None:
+    def _say(self, line: bytes | memoryview) -> None:
         self._out.write(line)
         self._out.flush()
 
@@ -141,8 +142,8 @@ class Bridge:
                 self._send(frame)
 
     def _hear(self, frame: bytes) -> None:
-        answered, _, line = frame.partition(b"\t")
-        request_id = answered.decode()
+        tab = frame.index(b"\t")
+        request_id, line = frame[:tab].decode(), memoryview(frame)[tab + 1 :]
         with self._changed:
             if request_id in self._silent:
                 self._silent.discard(request_id)
@@ -195,10 +196,18 @@ def greeting(message: dict[str, Any]) -> bytes | None:
     return _line({"jsonrpc": "2.0", "id": message["id"], "result": result})
 
 
+def _widen(out: BinaryIO) -> None:
+    """Have a pipe take a long line at once, where the system can: else its two ends take turns for each 64 kB."""
+    if hasattr(fcntl, "F_SETPIPE_SZ"):
+        with contextlib.suppress(OSError):  # no pipe, or no more room for this user
+            fcntl.fcntl(out, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+
+
 def serve_stdio(directory: str, token: str) -> int:
     """Serve the client on this process's stdin and stdout until its input ends; the exit code."""
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever prints, prints to stderr
+    _widen(out)
     bridge = Bridge(Daemons(Path(directory).absolute(), token), out)
     bridge.start()
     for line in sys.stdin.buffer:
