@@ -9,7 +9,7 @@ import logging
 import os
 import socket
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +42,13 @@ PARSE_ERROR, INVALID_REQUEST = -32700, -32600
 
 
 class Hello(msgspec.Struct, frozen=True):
-    """A connection's first line. `token` is empty for the directory's owner."""
+    """A connection's first line. `token` is empty for the directory's owner. Frames whose key is `stem`, a hyphen and a
+    number above `sent` were never sent before; clients of an older version say nothing of them."""
 
     fleetlog: int
     token: str = ""
+    stem: str = ""
+    sent: int = 0
 
 
 class Sessions:
@@ -90,17 +93,18 @@ class Sessions:
             writer.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        hello = await asyncio.wait_for(reader.readline(), HELLO_TIMEOUT_S)
+        line = await asyncio.wait_for(reader.readline(), HELLO_TIMEOUT_S)
         try:
-            token = msgspec.json.decode(hello, type=Hello).token
-            principal = self._principal_of(token)
+            hello = msgspec.json.decode(line, type=Hello)
+            principal = self._principal_of(hello.token)
         except (msgspec.MsgspecError, FleetlogError) as error:
             principal, refusal = None, str(error)
         if principal is None:
             await _refuse_all(reader, writer, refusal)
             return
-        still = functools.partial(self._principal_of, token)
-        await _Session(self._surface, self._bus, principal, still, reader, writer).run()
+        still = functools.partial(self._principal_of, hello.token)
+        with self._surface.runtime.counted_keys(hello.stem, hello.sent) if hello.stem else nullcontext():
+            await _Session(self._surface, self._bus, principal, still, reader, writer).run()
 
 
 def _bound(path: Path) -> socket.socket:

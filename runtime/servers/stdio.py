@@ -36,8 +36,9 @@ _VERSION_KEY = "io.modelcontextprotocol/protocolVersion"
 class Reach(Protocol):
     """How the daemon is found."""
 
-    def connect(self, *, may_start: bool) -> socket.socket | None:
-        """A connection, or None while there is no daemon and none may be started. Raises `NoDaemon`."""
+    def connect(self, *, may_start: bool, stem: str, sent: int) -> socket.socket | None:
+        """A connection, or None while there is no daemon and none may be started. It is told that no frame with a key
+        `STEM-NUMBER` above `sent` was ever sent. Raises `NoDaemon`."""
 
 
 class Bridge:
@@ -49,8 +50,9 @@ class Bridge:
 
     def __init__(self, reach: Reach, out: BinaryIO) -> None:
         self._reach, self._out = reach, out
-        self._stem = secrets.token_hex(8).encode()
-        self._number = 0
+        self._stem = secrets.token_hex(8)
+        self._number, self._sent = 0, 0
+        """The number of the last line, and of the last that a connection was given."""
         self._changed = threading.Condition()  # guards all below, and the order of lines on the socket
         self._socket: socket.socket | None = None
         self._unanswered: dict[str, bytes] = {}
@@ -70,7 +72,7 @@ class Bridge:
         method = message.get("method")
         with self._changed:
             self._number += 1
-            frame = b"%s-%d\t%s\n" % (self._stem, self._number, line.strip())
+            frame = b"%s-%d\t%s\n" % (self._stem.encode(), self._number, line.strip())
             request_id = json.dumps(message["id"]) if "id" in message and method else ""
             if method in _KEPT:
                 self._kept.append((request_id, frame))
@@ -100,6 +102,7 @@ class Bridge:
     def _send(self, frame: bytes) -> None:
         """Send, if there is a connection; what is asked without one is sent when there is again."""
         if self._socket is not None:
+            self._sent = self._number
             with contextlib.suppress(OSError):
                 self._socket.sendall(frame)
 
@@ -112,7 +115,7 @@ class Bridge:
     def _work(self) -> None:
         while not self._closed.is_set():
             try:
-                connection = self._reach.connect(may_start=self._is_asked)
+                connection = self._reach.connect(may_start=self._is_asked, stem=self._stem, sent=self._sent)
             except NoDaemon as error:
                 self._fail(str(error))
                 connection = None
