@@ -60,8 +60,22 @@ class Calls:
 
     def __init__(self, store: EventStore) -> None:
         self._store = store
-        self._lock = threading.Lock()  # guards _under_way
+        self._lock = threading.Lock()  # guards both below
         self._under_way: dict[str, Future[None]] = {}
+        self._counted: dict[str, int] = {}
+
+    @contextmanager
+    def counted(self, stem: str, after: int) -> Iterator[None]:
+        """Within it, nothing is looked up for a key `STEM-NUMBER` whose number is above `after` and all that were used
+        before: who makes the keys says that it has never sent these. Were that wrong, the call would be refused with
+        `VersionConflict`: a key's stream begins once."""
+        with self._lock:
+            self._counted[stem] = after
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._counted.pop(stem, None)
 
     def once(self, call: Call[R], idempotency_key: str | None) -> tuple[R, bool]:
         """(the reply, whether it is that of an earlier call with the same key)."""
@@ -113,8 +127,17 @@ class Calls:
             del self._under_way[stream_id]
         mine.set_result(None)
 
+    def _is_new(self, idempotency_key: str) -> bool:
+        stem, _, number = idempotency_key.rpartition("-")
+        with self._lock:
+            last = self._counted.get(stem)
+            if last is None or not number.isdecimal() or int(number) <= last:
+                return False
+            self._counted[stem] = int(number)
+            return True
+
     def _recorded(self, key: CallKey, idempotency_key: str) -> CallRecorded | None:
-        stored = self._store.read(key.stream_id)
+        stored = () if self._is_new(idempotency_key) else self._store.read(key.stream_id)
         if not stored:
             return None
         event = codec.decode(stored[0].topic, stored[0].state).body.event

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any, Self, TypeVar
 
 import msgspec
@@ -37,6 +38,11 @@ class Changes(Questions):
         view = copy.copy(self)
         view._by = checks.identifier("by", by)
         return view
+
+    def counted_keys(self, stem: str, after: int) -> AbstractContextManager[None]:
+        """Within it, idempotency keys `STEM-NUMBER` above `after` are taken for new, each the first time. For the
+        server of a client that counts its own; see `Calls.counted`."""
+        return self._calls.counted(stem, after)
 
     def _change_fleet(
         self, operation: str, fleet_id: str, command: c.FleetCommand, idempotency_key: str | None

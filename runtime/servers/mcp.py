@@ -168,7 +168,7 @@ async def _asked(surface: Surface, call: Callable[[], Any]) -> Any:
 def _result(answer: Answer) -> t.CallToolResult:
     return t.CallToolResult(
         content=[t.TextContent(type="text", text=answer.text)],
-        structured_content=answer.content,
+        structured_content=answer.structure,
         is_error=answer.is_error,
     )
 

@@ -62,10 +62,9 @@ def _has_envelope(meta: dict[str, Any]) -> bool:
 
 def quick_answer(call: QuickCall, answer: Answer, server_info: dict[str, Any]) -> bytes:
     """The response's line, of the call's era."""
-    content = _encoder.encode(answer.content)
     result: dict[str, Any] = {
-        "content": [{"type": "text", "text": content.decode()}],
-        "structuredContent": msgspec.Raw(content),
+        "content": [{"type": "text", "text": answer.text}],
+        "structuredContent": msgspec.Raw(answer.json),
         "isError": answer.is_error,
     }
     if _ENVELOPE & call.params.meta.keys():

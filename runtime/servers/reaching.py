@@ -29,10 +29,13 @@ class Daemons:
 
     def __init__(self, place: Place, token: str = "") -> None:
         self._place, self._directory, self._token = place, place.folder, token
+        self._hello: dict[str, object] = {}
 
-    def connect(self, *, may_start: bool) -> socket.socket | None:
+    def connect(self, *, may_start: bool, stem: str = "", sent: int = 0) -> socket.socket | None:
         """A connection to the daemon, which is started if there is none and it may be; else None. One that has just
-        gone away may come back by itself: it gets a moment. Raises `NoDaemon`."""
+        gone away may come back by itself: it gets a moment. The keys `STEM-NUMBER` above `sent` are said to be new.
+        Raises `NoDaemon`."""
+        self._hello = {"fleetlog": HELLO, "token": self._token, "stem": stem, "sent": sent}
         connection = self._try()
         if connection is not None or not may_start:
             return connection
@@ -62,7 +65,7 @@ class Daemons:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             connection.connect(address.socket)
-            connection.sendall(json.dumps({"fleetlog": HELLO, "token": self._token}).encode() + b"\n")
+            connection.sendall(json.dumps(self._hello).encode() + b"\n")
         except OSError:
             connection.close()
             return None

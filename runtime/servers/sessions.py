@@ -9,7 +9,7 @@ import logging
 import os
 import socket
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,8 @@ __all__ = ["Sessions"]
 logger = logging.getLogger("fleetlog.servers")
 
 MAX_LINE_BYTES = 16 * 1024 * 1024
+SEND_BYTES = 1 << 20
+"""What the system may keep of a connection's answers (it may allow less): a long one is sent at once."""
 HELLO_TIMEOUT_S = 5.0
 IN_A_ROW = 16
 """So many calls of one client are begun before others get their turn."""
@@ -40,10 +42,13 @@ PARSE_ERROR, INVALID_REQUEST = -32700, -32600
 
 
 class Hello(msgspec.Struct, frozen=True):
-    """A connection's first line. `token` is empty for the directory's owner."""
+    """A connection's first line. `token` is empty for the directory's owner. Frames whose key is `stem`, a hyphen and a
+    number above `sent` were never sent before; clients of an older version say nothing of them."""
 
     fleetlog: int
     token: str = ""
+    stem: str = ""
+    sent: int = 0
 
 
 class Sessions:
@@ -76,6 +81,7 @@ class Sessions:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BYTES)
         try:
             await self._serve(reader, writer)
         except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
@@ -87,17 +93,18 @@ class Sessions:
             writer.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        hello = await asyncio.wait_for(reader.readline(), HELLO_TIMEOUT_S)
+        line = await asyncio.wait_for(reader.readline(), HELLO_TIMEOUT_S)
         try:
-            token = msgspec.json.decode(hello, type=Hello).token
-            principal = self._principal_of(token)
+            hello = msgspec.json.decode(line, type=Hello)
+            principal = self._principal_of(hello.token)
         except (msgspec.MsgspecError, FleetlogError) as error:
             principal, refusal = None, str(error)
         if principal is None:
             await _refuse_all(reader, writer, refusal)
             return
-        still = functools.partial(self._principal_of, token)
-        await _Session(self._surface, self._bus, principal, still, reader, writer).run()
+        still = functools.partial(self._principal_of, hello.token)
+        with self._surface.runtime.counted_keys(hello.stem, hello.sent) if hello.stem else nullcontext():
+            await _Session(self._surface, self._bus, principal, still, reader, writer).run()
 
 
 def _bound(path: Path) -> socket.socket:

@@ -7,6 +7,7 @@ is made twice. It imports only what loads at once: a client waits for its first 
 """
 
 import contextlib
+import fcntl
 import json
 import os
 import secrets
@@ -24,7 +25,7 @@ __all__ = ["Bridge", "Reach", "greeting", "serve_stdio"]
 
 LAST_ANSWERS_S = 0.5
 LOOK_EVERY_S = 0.25
-READ_BYTES = 1 << 20
+READ_BYTES = PIPE_BYTES = 1 << 20
 INTERNAL_ERROR = -32603
 USAGE = 2
 
@@ -38,8 +39,9 @@ _VERSION_KEY = "io.modelcontextprotocol/protocolVersion"
 class Reach(Protocol):
     """How the daemon is found."""
 
-    def connect(self, *, may_start: bool) -> socket.socket | None:
-        """A connection, or None while there is no daemon and none may be started. Raises `NoDaemon`."""
+    def connect(self, *, may_start: bool, stem: str, sent: int) -> socket.socket | None:
+        """A connection, or None while there is no daemon and none may be started. It is told that no frame with a key
+        `STEM-NUMBER` above `sent` was ever sent. Raises `NoDaemon`."""
 
 
 class Bridge:
@@ -51,8 +53,9 @@ class Bridge:
 
     def __init__(self, reach: Reach, out: BinaryIO) -> None:
         self._reach, self._out = reach, out
-        self._stem = secrets.token_hex(8).encode()
-        self._number = 0
+        self._stem = secrets.token_hex(8)
+        self._number, self._sent = 0, 0
+        """The number of the last line, and of the last that a connection was given."""
         self._changed = threading.Condition()  # guards all below, and the order of lines on the socket
         self._socket: socket.socket | None = None
         self._unanswered: dict[str, bytes] = {}
@@ -72,7 +75,7 @@ class Bridge:
         method = message.get("method")
         with self._changed:
             self._number += 1
-            frame = b"%s-%d\t%s\n" % (self._stem, self._number, line.strip())
+            frame = b"%s-%d\t%s\n" % (self._stem.encode(), self._number, line.strip())
             request_id = json.dumps(message["id"]) if "id" in message and method else ""
             if method in _KEPT:
                 self._kept.append((request_id, frame))
@@ -102,10 +105,11 @@ class Bridge:
     def _send(self, frame: bytes) -> None:
         """Send, if there is a connection; what is asked without one is sent when there is again."""
         if self._socket is not None:
+            self._sent = self._number
             with contextlib.suppress(OSError):
                 self._socket.sendall(frame)
 
-    def _say(self, line: bytes) -> None:
+    def _say(self, line: bytes | memoryview) -> None:
         self._out.write(line)
         self._out.flush()
 
@@ -114,7 +118,7 @@ class Bridge:
     def _work(self) -> None:
         while not self._closed.is_set():
             try:
-                connection = self._reach.connect(may_start=self._is_asked)
+                connection = self._reach.connect(may_start=self._is_asked, stem=self._stem, sent=self._sent)
             except NoDaemon as error:
                 self._fail(str(error))
                 connection = None
@@ -144,8 +148,8 @@ class Bridge:
                 self._send(frame)
 
     def _hear(self, frame: bytes) -> None:
-        answered, _, line = frame.partition(b"\t")
-        request_id = answered.decode()
+        tab = frame.index(b"\t")
+        request_id, line = frame[:tab].decode(), memoryview(frame)[tab + 1 :]
         with self._changed:
             if request_id in self._silent:
                 self._silent.discard(request_id)
@@ -203,6 +207,13 @@ def _refused(said: str) -> int:
     return USAGE
 
 
+def _widen(out: BinaryIO) -> None:
+    """Have a pipe take a long line at once, where the system can: else its two ends take turns for each 64 kB."""
+    if hasattr(fcntl, "F_SETPIPE_SZ"):
+        with contextlib.suppress(OSError):  # no pipe, or no more room for this user
+            fcntl.fcntl(out, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+
+
 def serve_stdio(directory: str, token: str) -> int:
     """Serve the client on this process's stdin and stdout until its input ends; the exit code."""
     out = os.fdopen(os.dup(1), "wb")
@@ -213,6 +224,7 @@ def serve_stdio(directory: str, token: str) -> int:
         return _refused(str(error))
     if place is None:
         return _refused("'--dir' must be a directory: nobody else finds a runtime in memory")
+    _widen(out)
     bridge = Bridge(Daemons(place, token), out)
     bridge.start()
     for line in sys.stdin.buffer:

@@ -37,15 +37,27 @@ Report = Callable[[float, float, str], Awaitable[None]]
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What a tool answers: JSON-ready, an object."""
+    """What a tool answers: an object, whose values may be structs, and the same as JSON."""
 
     content: dict[str, Any]
+    json: bytes
     is_error: bool = False
+
+    @classmethod
+    def of(cls, content: dict[str, Any], *, is_error: bool = False) -> "Answer":
+        """With its JSON, made on the caller's thread."""
+        return cls(content, msgspec.json.encode(content), is_error)
 
     @property
     def text(self) -> str:
-        """The same as JSON text."""
-        return msgspec.json.encode(self.content).decode()
+        """The JSON text."""
+        return self.json.decode()
+
+    @property
+    def structure(self) -> dict[str, Any]:
+        """The same as plain values."""
+        built: dict[str, Any] = msgspec.json.decode(self.json)
+        return built
 
 
 class OnItsWay(msgspec.Struct, frozen=True):
@@ -91,7 +103,7 @@ class Surface:
         try:
             tool = self._tool(name)
             door, arguments = self._entered(principal, tool, given, idempotency_key)
-            return Answer(await self._called(tool, door, arguments, report))
+            return await self._called(tool, door, arguments, report)
         except Exception as error:  # noqa: BLE001 - the last door, as below
             return _failed(name, error)
 
@@ -114,7 +126,7 @@ class Surface:
 
     def _ended(self, tool: Tool, door: Door, arguments: msgspec.Struct, begun: Begun[Any]) -> Answer:
         try:
-            return Answer(self._content(tool, door, arguments, tool.shape(begun.reply())))
+            return self._answer(tool, door, arguments, tool.shape(begun.reply()))
         except Exception as error:  # noqa: BLE001 - the last door, as below
             return _failed(tool.name, error)
 
@@ -132,7 +144,7 @@ class Surface:
             raise InvalidArgument(f"There is no tool '{name[:80]}'{nearest(name, self.tools)}")
         return tool
 
-    async def _called(self, tool: Tool, door: Door, arguments: msgspec.Struct, report: Report | None) -> dict[str, Any]:
+    async def _called(self, tool: Tool, door: Door, arguments: msgspec.Struct, report: Report | None) -> Answer:
         wait_ms = getattr(arguments, "wait_ms", 0)
         call = functools.partial(self._called_here, tool, door, arguments)
         if tool.is_final is not None and wait_ms:
@@ -144,11 +156,11 @@ class Surface:
             if begun is None:
                 return await self.in_thread(call)
         await begun.future
-        return self._content(tool, door, arguments, tool.shape(begun.reply()))
+        return self._answer(tool, door, arguments, tool.shape(begun.reply()))
 
     async def _awaited(
-        self, call: Callable[[], T], is_final: Callable[[T], bool], wait_s: float, report: Report | None
-    ) -> T:
+        self, call: Callable[[], Answer], is_final: Callable[[Any], bool], wait_s: float, report: Report | None
+    ) -> Answer:
         """The answer once it is final, or as it is when the time is over: asked again whenever the views move on."""
         loop = asyncio.get_running_loop()
         moved = asyncio.Event()
@@ -158,26 +170,26 @@ class Surface:
                 moved.clear()
                 answer = await self.in_thread(call)
                 waited_s = time.monotonic() - began
-                if is_final(answer) or waited_s >= wait_s:
+                if is_final(answer.content) or waited_s >= wait_s:
                     return answer
                 if report is not None:
                     await report(waited_s, wait_s, "waiting")
                 with suppress(TimeoutError):
                     await asyncio.wait_for(moved.wait(), min(PROGRESS_EVERY_S, wait_s - waited_s))
 
-    def _called_here(self, tool: Tool, door: Door, arguments: msgspec.Struct) -> dict[str, Any]:
+    def _called_here(self, tool: Tool, door: Door, arguments: msgspec.Struct) -> Answer:
         """The tool's answer; blocks."""
-        return self._content(tool, door, arguments, tool.call(door, arguments), waits=True)
+        return self._answer(tool, door, arguments, tool.call(door, arguments), waits=True)
 
-    def _content(
+    def _answer(
         self, tool: Tool, door: Door, arguments: msgspec.Struct, answer: object, *, waits: bool = False
-    ) -> dict[str, Any]:
-        """The answer as JSON-ready values, with the count of what the acting agent has not read."""
-        built: dict[str, Any] = msgspec.to_builtins(answer, str_keys=True)
+    ) -> Answer:
+        """The answer as an object, with the count of what the acting agent has not read."""
+        built: dict[str, Any] = dict(answer) if isinstance(answer, dict) else msgspec.to_builtins(answer, str_keys=True)
         agent_id = door.principal.agent_id or (getattr(arguments, tool.acting) if tool.acting else "")
         if agent_id.startswith("agent-"):
             built["unread"] = self.runtime.unread(agent_id, waits=waits)
-        return built
+        return Answer.of(built)
 
 
 def _keyed(tool: Tool, given: object, idempotency_key: str | None) -> object:
@@ -189,7 +201,7 @@ def _keyed(tool: Tool, given: object, idempotency_key: str | None) -> object:
 def _failed(name: str, error: Exception) -> Answer:
     """What a refusal says; of a defect, the client gets a sentence, and the log the traceback."""
     if isinstance(error, FleetlogError):
-        return Answer({"error": str(error)}, is_error=True)
+        return Answer.of({"error": str(error)}, is_error=True)
     logger.error("action=tool_failed tool=%s", name, exc_info=error)
     said = f"{name}: this is a defect of fleetlog; its log has the details, and the call may or may not count"
-    return Answer({"error": said}, is_error=True)
+    return Answer.of({"error": said}, is_error=True)

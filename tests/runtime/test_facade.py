@@ -177,6 +177,38 @@ def test_callers_with_the_same_key_at_the_same_time_make_one_call(open_runtime: 
     assert len(runtime.list_fleets().fleets) == 1
 
 
+def test_counted_keys_hold_as_others_do_also_where_new_ones_are_not_looked_up(open_runtime: OpenRuntime) -> None:
+    runtime = open_runtime()
+    fleet = spawn(runtime, "a")
+
+    def send(number: int) -> str:
+        key = f"stem-{number}"
+        return runtime.send_message("operator", "a", fleet.fleet_id, "alert", "x", idempotency_key=key).message_id
+
+    first = send(1)
+    with runtime.counted_keys("stem", 1):
+        assert send(1) == first
+        third, second = send(3), send(2)
+        assert (send(3), send(2)) == (third, second)
+    assert send(3) == third
+    assert len(runtime.inbox(fleet.agent_ids[0]).messages) == 3
+
+
+def test_a_key_that_is_wrongly_said_to_be_new_makes_nothing_twice(open_runtime: OpenRuntime) -> None:
+    runtime = open_runtime()
+    fleet = spawn(runtime, "a")
+
+    def send() -> str:
+        return runtime.send_message("operator", "a", fleet.fleet_id, "alert", "x", idempotency_key="stem-1").message_id
+
+    first = send()
+    with runtime.counted_keys("stem", 0):
+        with pytest.raises(errors.VersionConflict):
+            send()
+        assert send() == first
+    assert len(runtime.inbox(fleet.agent_ids[0]).messages) == 1
+
+
 # --- fleets --------------------------------------------------------------------------------------
 
 

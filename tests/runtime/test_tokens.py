@@ -27,6 +27,7 @@ NOT_FOR_CALLERS = {
     "authenticate",
     "check_acts",
     "record_forgery",
+    "counted_keys",
     "listening",
     "position",
 }

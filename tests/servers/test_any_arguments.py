@@ -48,7 +48,7 @@ class Place:
             arguments["wait_ms"] = min(arguments["wait_ms"], MAX_WAIT_MS)
         answer = asyncio.run(self.surface.answer(OWNER, tool.name, arguments))
         assert answer.text
-        return answer.is_error, answer.content
+        return answer.is_error, answer.structure
 
     def recorded_since(self, position: int) -> list[TimelineEntry]:
         """What callers have had recorded behind this position; what follows by itself from earlier calls does not

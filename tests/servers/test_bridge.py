@@ -23,16 +23,19 @@ class Daemon:
         self.is_there = False
         self.refusal = ""
         self.starts = 0
+        self.hellos: list[tuple[str, int]] = []
+        """(stem, the last number sent) that each connection was told."""
         self._ends: list[socket.socket] = []
         self._lock = threading.Lock()
 
-    def connect(self, *, may_start: bool) -> socket.socket | None:
+    def connect(self, *, may_start: bool, stem: str, sent: int) -> socket.socket | None:
         self.starts += may_start
         if may_start and self.refusal:
             raise NoDaemon(self.refusal)
         if not self.is_there:
             return None
         ours, theirs = socket.socketpair()
+        self.hellos.append((stem, sent))
         with self._lock:
             self._ends.append(ours)
         return theirs
@@ -116,6 +119,18 @@ def test_what_was_not_answered_is_asked_of_the_next_daemon_with_the_same_key(wir
     wired.daemon.answer(8)
     wired.wait_for_answers(7, 8)
     assert first[0][0] != first[1][0]
+
+
+def test_a_daemon_is_told_which_keys_none_before_it_has_seen(wired: Wired) -> None:
+    wired.daemon.is_there = True
+    wired.say("tools/call", 7, name="a")
+    (seen,) = wired.daemon.frames(1)
+    wired.daemon.die()
+    wired.daemon.frames(1)
+    wired.say("tools/call", 8, name="b")
+    (new,) = wired.daemon.frames(1)
+    stem, sent = wired.daemon.hellos[-1]
+    assert (seen[0], new[0]) == (f"{stem}-{sent}", f"{stem}-{sent + 1}")
 
 
 def test_a_daemon_that_has_gone_is_not_started_again_before_something_is_asked(wired: Wired) -> None:

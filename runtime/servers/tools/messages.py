@@ -135,12 +135,36 @@ def _inbox(door: Door, given: GetInbox) -> object:
     return {"messages": [_message(message) for message in found.messages]}
 
 
-def _message(message: InboxMessage) -> dict[str, Any]:
-    shown = msgspec.structs.asdict(message)
-    size, state, _ = shown.pop("broadcast_size"), shown.pop("state"), shown.pop("position")
-    shown["acknowledged"] = state == "acknowledged"
-    shown["seen"] = state != "queued"
-    return {**shown, "recipients": size} if size else shown
+class ShownMessage(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A message, as `get_inbox` shows it. `recipients` is how many a broadcast had."""
+
+    id: str
+    fleet_id: str
+    from_agent_id: str
+    to_agent_id: str
+    type: str
+    payload: str
+    correlation_id: str
+    timestamp: int
+    acknowledged: bool
+    seen: bool
+    recipients: int = 0
+
+
+def _message(message: InboxMessage) -> ShownMessage:
+    return ShownMessage(
+        message.id,
+        message.fleet_id,
+        message.from_agent_id,
+        message.to_agent_id,
+        message.type,
+        message.payload,
+        message.correlation_id,
+        message.timestamp,
+        message.state == "acknowledged",
+        message.state != "queued",
+        message.broadcast_size,
+    )
 
 
 def _alert(door: Door, given: Alert) -> object:
