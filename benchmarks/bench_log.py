@@ -15,6 +15,7 @@ from fleetlog.runtime.agent_actor import AgentActor
 from fleetlog.runtime.assembly import Assembly, RuntimeConfig
 from fleetlog.runtime.clock import SystemClock
 from fleetlog.runtime.host import Runtime
+from fleetlog.runtime.places import Place
 from fleetlog.runtime.projector import Projector
 from fleetlog.runtime.store import open_store
 from fleetlog.runtime.views import ViewFile
@@ -29,7 +30,7 @@ def test_rehydrate(benchmark: Benchmark, scale: Scale, tmp_path: Path, share: fl
     """One agent's stream read, decoded and folded into its state."""
     events = round(scale.long_stream * share)
     (agent_id,) = write_log(tmp_path / "log.db", 1, events)
-    parts = Assembly(tmp_path, RuntimeConfig(), SystemClock())
+    parts = Assembly(Place(tmp_path), RuntimeConfig(), SystemClock())
     actors: list[AgentActor] = []
 
     def wake() -> None:

@@ -12,6 +12,7 @@ from fleetlog.runtime.assembly import Assembly
 from fleetlog.runtime.clock import SystemClock
 from fleetlog.runtime.host import Runtime, RuntimeConfig
 from fleetlog.runtime.journal import Receipt
+from fleetlog.runtime.places import Place
 from fleetlog.runtime.reply import Reply
 from fleetlog.runtime.store import EventStore, LogSubscription, NewEvent, StoredEvent, open_store
 
@@ -73,7 +74,7 @@ class Mailboxes:
         self.path.mkdir()
         self.store = NotingStore(self.path / "log.db")
         store: EventStore = self.store
-        self._parts = Assembly(self.path, RuntimeConfig(), SystemClock(), store=store)
+        self._parts = Assembly(Place(self.path), RuntimeConfig(), SystemClock(), store=store)
         self._runtime = Runtime(self._parts, RuntimeConfig())
         spawned = self.runtime.spawn_fleet(mailbox_fleet(self.agents))
         self.fleet_id, self.agent_ids = spawned.fleet_id, spawned.agent_ids

@@ -25,7 +25,7 @@ from rich.table import Table
 
 HERE = Path(__file__).resolve().parent
 REPEATED = ("reference", "messages", "latency", "log")
-ONCE = ("memory", "claude", "mesh")
+ONCE = ("memory", "postgres", "claude", "mesh")
 """What other processes do not disturb, and what takes minutes, is measured once, at the end."""
 BUDGET_S = 285.0
 """For the passes that are repeated."""

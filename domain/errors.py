@@ -105,7 +105,7 @@ class DaemonUnreachable(Fault):
 
 
 class DirectoryOwned(Fault):
-    """Another live process owns the runtime directory."""
+    """Another live process owns the runtime directory, or the log in the database."""
 
 
 class McpServerFault(Fault):

@@ -6,6 +6,7 @@ follows from an event (`follow`) is derived from the state, not from the event, 
 a restart. Everything here runs on a dispatcher thread, one message at a time, and never waits for a brain.
 """
 
+import functools
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -116,7 +117,7 @@ class AggregateHost(PooledActor, Generic[State]):
             self._retiring = False
             self.handle(message)
         elif type(message) is Committed:
-            if self._retiring:
+            if self._retiring and not message.version:  # an earlier commit has what follows from it, all the same
                 self._retire()
             elif self._state is not None:
                 self._reloads = 0
@@ -247,7 +248,8 @@ class AggregateHost(PooledActor, Generic[State]):
         self._reloads += 1
         delay = min(RELOAD_MAX_S, RELOAD_BASE_S * 2.0 ** (self._reloads - 1))
         due = self.engine.clock.now().uptime_s + delay
-        self.engine.timers.arm(f"reload {self.stream_id}", due, lambda: self.post(Recover()))
+        recover = functools.partial(self.engine.residents.post, self.stream_id, Recover())
+        self.engine.timers.arm(f"reload {self.stream_id}", due, recover)
 
     def _recover(self) -> None:
         try:

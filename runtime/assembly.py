@@ -40,7 +40,8 @@ from fleetlog.runtime.extensions import Extensions
 from fleetlog.runtime.fleet_actor import FleetActor
 from fleetlog.runtime.journal import Journal
 from fleetlog.runtime.lease_table import LeaseTable
-from fleetlog.runtime.ownership import Ownership
+from fleetlog.runtime.opening import Opened, open_place
+from fleetlog.runtime.places import Place
 from fleetlog.runtime.projector import Projector
 from fleetlog.runtime.queries import Queries
 from fleetlog.runtime.recruiting import Recruiting
@@ -89,7 +90,7 @@ class Assembly:
 
     def __init__(
         self,
-        directory: Path | None,
+        place: Place | None,
         config: RuntimeConfig,
         clock: Clock,
         brains: Mapping[str, Brain] | None = None,
@@ -100,17 +101,17 @@ class Assembly:
         self._closing = contextlib.ExitStack()
         self._close_lock = threading.Lock()
         self._config = config
-        self.directory = directory
-        self._notified = directory / "notified" if directory is not None else None
+        self.place = place
+        self._notified = place.folder / "notified" if place is not None else None
         try:
-            self._start(directory, config, clock, brains, store, mesh, extensions or Extensions())
+            self._start(place, config, clock, brains, store, mesh, extensions or Extensions())
         except BaseException:
             self._closing.close()
             raise
 
     def _start(
         self,
-        directory: Path | None,
+        place: Place | None,
         config: RuntimeConfig,
         clock: Clock,
         brains: Mapping[str, Brain] | None,
@@ -119,15 +120,15 @@ class Assembly:
         extensions: Extensions,
     ) -> None:
         then = self._closing.callback
-        if directory is None:
+        if place is None:
             scratch = Path(tempfile.mkdtemp(prefix="fleetlog-"))
             then(shutil.rmtree, scratch, ignore_errors=True)
-            log_path, views_path, artifacts = None, scratch / "views.db", ArtifactStore(None)
+            opened, views_path = Opened(store or open_store(None), ArtifactStore(None)), scratch / "views.db"
         else:
-            then(Ownership(directory, clock).release)
-            log_path, views_path = directory / "log.db", directory / "views.db"
-            artifacts = ArtifactStore(directory / "artifacts")
-        store = store or open_store(log_path)
+            opened, views_path = open_place(place, clock, then, store), place.views
+        self.database = opened.database
+        directory = place.folder if place is not None else None
+        store, artifacts = opened.store, opened.artifacts
         then(store.close)
         own, guests = all_projections(), extensions.projections
         self.projector = Projector(store, ViewFile(views_path, [*own, *guests]), own, guests)

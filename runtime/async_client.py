@@ -6,7 +6,6 @@ import functools
 import os
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine
-from pathlib import Path
 from typing import Any, Concatenate, Literal, ParamSpec, Self, TypeVar
 
 from fleetlog.domain import checks
@@ -78,7 +77,7 @@ class AsyncClient:
         timeout_s: float = 120.0,
     ) -> Self:
         """See `Client.of`."""
-        return cls(address=Address.of(Path(directory), token), patience_s=patience_s, timeout_s=timeout_s)
+        return cls(address=Address.of(directory, token), patience_s=patience_s, timeout_s=timeout_s)
 
     async def close(self) -> None:
         """Close the connections."""

@@ -13,7 +13,6 @@ import functools
 import os
 import time
 from collections.abc import Callable, Generator, Iterator
-from pathlib import Path
 from typing import Any, Concatenate, Literal, ParamSpec, Self, TypeVar
 
 from fleetlog.domain import checks
@@ -85,7 +84,7 @@ class Client:
     ) -> Self:
         """A client of the daemon that serves a directory of this machine: its operator, or whoever the token names.
         Raises `DaemonUnreachable` when there is none."""
-        return cls(address=Address.of(Path(directory), token), patience_s=patience_s, timeout_s=timeout_s)
+        return cls(address=Address.of(directory, token), patience_s=patience_s, timeout_s=timeout_s)
 
     def close(self) -> None:
         """Close the connections."""

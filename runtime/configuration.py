@@ -229,7 +229,7 @@ _TEMPLATE = """\
 # fleetlog: what commands in this folder, and below it, take for granted.
 # The environment comes before this file, and flags come before the environment.
 
-# directory = ".fleetlog"        # where the log, the views and the artifacts are (FLEETLOG_DIR)
+# directory = ".fleetlog"        # where the log, the views and the artifacts are, or postgresql://... (FLEETLOG_DIR)
 # brain = "claude"               # what drives agents that name no brain: claude, command, external (FLEETLOG_BRAIN)
 # model = "sonnet"               # the model of agents that name none (FLEETLOG_MODEL)
 # workspace = "."                # the folder agents work in (FLEETLOG_WORKSPACE)

@@ -15,9 +15,10 @@ from typing import Literal
 
 import msgspec
 
-from fleetlog.domain.errors import FleetlogError
+from fleetlog.domain.errors import FleetlogError, NotFound
 from fleetlog.runtime.configuration import Settings
-from fleetlog.runtime.ownership import owner_of
+from fleetlog.runtime.opening import anyone_at, reading_log
+from fleetlog.runtime.places import Place
 from fleetlog.runtime.servers.address import DaemonAddress
 
 __all__ = ["Finding", "Patient", "examine"]
@@ -39,7 +40,7 @@ class Finding(msgspec.Struct, frozen=True):
 class Patient(msgspec.Struct, frozen=True):
     """What is looked at."""
 
-    directory: Path
+    place: Place
     workspace: Path
     settings: Settings
 
@@ -71,7 +72,7 @@ def _search(_: Patient) -> Finding:
 
 
 def _directory(patient: Patient) -> Finding:
-    path = patient.directory
+    path = patient.place.folder
     if not path.exists():
         return Finding("directory", "ok", f"{path} is not there yet; the first fleet makes it")
     try:
@@ -83,25 +84,45 @@ def _directory(patient: Patient) -> Finding:
 
 
 def _lock(patient: Patient) -> Finding:
-    owner = owner_of(patient.directory)
+    try:
+        owner = anyone_at(patient.place)
+    except FleetlogError as error:
+        return Finding("lock", "problem", str(error), "start the server, or mend the url")
     if owner is None:
         return Finding("lock", "ok", "nobody runs this directory now")
-    address = DaemonAddress.read(patient.directory)
+    address = DaemonAddress.read(patient.place.folder)
     if address is not None:
         return Finding("lock", "ok", f"a daemon serves it at {address.url}: {owner}")
     said = f"{owner} runs it, and is no daemon"
     return Finding("lock", "warning", said, "commands that change something wait until it ends")
 
 
+def _database(patient: Patient) -> Finding:
+    place = patient.place
+    if not place.url:
+        return Finding("database", "ok", f"the log is a file, in {place.folder}")
+    try:
+        with reading_log(place) as opened:
+            assert opened.database is not None
+            version, is_synced = opened.database.server
+    except FleetlogError as error:
+        return Finding("database", "problem", str(error), "start the server, or mend the url")
+    if not is_synced:
+        said = f"{place} (PostgreSQL {version}) does not sync its commits: a crash of its machine loses some"
+        return Finding("database", "problem", said, "set fsync = on in postgresql.conf")
+    return Finding("database", "ok", f"{place} answers (PostgreSQL {version})")
+
+
 def _log(patient: Patient) -> Finding:
     from fleetlog.runtime.cli.visits import audited
 
-    if not (patient.directory / "log.db").exists():
-        return Finding("log", "ok", "there is no log yet")
+    place = patient.place
     try:
-        verdict = audited(str(patient.directory))
+        verdict = audited(place.url or str(place.folder))
+    except NotFound:
+        return Finding("log", "ok", "there is no log yet")
     except FleetlogError as error:
-        return Finding("log", "problem", str(error), "restore the directory from a backup")
+        return Finding("log", "problem", str(error), "restore the log from a backup")
     if not verdict.ok:
         return Finding("log", "problem", verdict.findings[0], "fleetlog verify lists all; restore from a backup")
     return Finding("log", "ok", f"{verdict.events:,} events in {verdict.streams:,} streams, whole")
@@ -156,7 +177,7 @@ def _sandbox(_: Patient) -> Finding:
 
 
 def _clock(patient: Patient) -> Finding:
-    log = patient.directory / "log.db"
+    log = patient.place.log
     now = time.time()
     if now < 1_700_000_000:
         return Finding("clock", "problem", f"the clock says {time.ctime(now)}", "set the machine's clock")
@@ -167,7 +188,7 @@ def _clock(patient: Patient) -> Finding:
 
 
 def _disk(patient: Patient) -> Finding:
-    folder = next(path for path in (patient.directory, *patient.directory.parents) if path.exists())
+    folder = next(path for path in (patient.place.folder, *patient.place.folder.parents) if path.exists())
     free = shutil.disk_usage(folder).free
     said = f"{free / 1e9:.1f} GB free"
     if free < LOW_DISK_BYTES:
@@ -187,6 +208,7 @@ _CHECKS: tuple[Callable[[Patient], Finding], ...] = (
     _python,
     _search,
     _directory,
+    _database,
     _lock,
     _log,
     _key,

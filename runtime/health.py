@@ -10,8 +10,6 @@ from fleetlog.runtime.brains.gate import GateState
 
 __all__ = ["Health", "health_of"]
 
-_FILES = {"log": ("log.db", "log.db-wal"), "views": ("views.db", "views.db-wal")}
-
 
 class Health(msgspec.Struct, frozen=True):
     """A runtime as it is now. `position` is the log's last committed position, `lag` how many events the views are
@@ -36,19 +34,19 @@ class Health(msgspec.Struct, frozen=True):
 
 def health_of(parts: Assembly) -> Health:
     """See `Health`. Any thread."""
-    directory = parts.directory
+    place, database = parts.place, parts.database
     queries, engine = parts.queries, parts.engine
     position = engine.journal.position
     fleets, agents = queries.status_counts()
     return Health(
         status="ok",
         version=metadata.version("fleetlog"),
-        directory=str(directory) if directory else "memory:",
+        directory=str(place) if place else "memory:",
         position=position,
         lag=max(0, position - parts.projector.position),
         uptime_s=round(engine.clock.now().uptime_s, 3),
-        log_bytes=_size(directory, "log"),
-        views_bytes=_size(directory, "views"),
+        log_bytes=database.size_bytes if database else _size(place.log) if place else 0,
+        views_bytes=_size(place.views) if place else 0,
         fleets=fleets,
         agents=agents,
         open_tickets=len(queries.help_requests(status="open")),
@@ -59,8 +57,7 @@ def health_of(parts: Assembly) -> Health:
     )
 
 
-def _size(directory: Path | None, what: str) -> int:
-    if directory is None:
-        return 0
-    paths = (directory / name for name in _FILES[what])
+def _size(path: Path) -> int:
+    """Of a database's file and its write-ahead log."""
+    paths = (path, path.with_name(path.name + "-wal"))
     return sum(path.stat().st_size for path in paths if path.exists())

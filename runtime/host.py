@@ -49,7 +49,7 @@ from fleetlog.runtime.extensions import Extensions
 from fleetlog.runtime.forks import Forks
 from fleetlog.runtime.journal import Receipt
 from fleetlog.runtime.leases import Leases
-from fleetlog.runtime.ownership import directory_path
+from fleetlog.runtime.places import place_of
 from fleetlog.runtime.replies import (
     AckReply,
     FleetReply,
@@ -91,20 +91,21 @@ class Runtime(Tickets, Batches, Councils, Discussions, Forks, Leases, Tokens, Te
         mesh: MeshAccess | None = None,
         extensions: Extensions | None = None,
     ) -> Self:
-        """Open a runtime directory (made if it is not there), or `memory:` for one that leaves nothing.
+        """Open a runtime directory (made if it is not there), the log in a PostgreSQL database (its url), or `memory:`
+        for one that leaves nothing.
 
         What had been interrupted goes on at once (with `recover=False` it waits for a later open). `store`
         replaces the log's store, for tests. `on_ticket` is called with every `TicketNotice` (a ticket was opened, is
         reminded of, was escalated): at least once, on a thread of its own. `mesh` is what this process's servers offer
         to the programs of command agents; without one these run without the mesh's tools. `extensions` are tools and
         read models of the program's own.
-        Raises `DirectoryOwned` when another process has the directory, `InvalidArgument` or `StoreFault` when it
-        cannot be used.
+        Raises `DirectoryOwned` when another process has the directory or the log, `InvalidArgument` or `StoreFault`
+        when it cannot be used.
         """
         check_brain_names(brains)
         config = config or RuntimeConfig()
         added = (extensions or Extensions()).check()
-        parts = Assembly(directory_path(directory), config, clock or SystemClock(), brains, store, mesh, added)
+        parts = Assembly(place_of(directory), config, clock or SystemClock(), brains, store, mesh, added)
         try:
             if recover:
                 parts.recover()

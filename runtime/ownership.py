@@ -1,121 +1,93 @@
-"""One process owns a runtime directory: a lock that dies with its process, and the owner's heartbeat.
+"""One process owns a runtime's folder: a lock that dies with its process.
 
 The lock is `flock` on the file `lock`: the kernel drops it when the process ends, however it ends, so a lock
-left behind by a dead process is simply free. The file's text names the owner for people; `uptime` keeps the
-seconds the runtime was up (see clock.py), written every second.
+left behind by a dead process is simply free. The file's text names the owner for people.
 """
 
-import contextlib
 import fcntl
 import json
 import os
+import socket
 import sys
-import threading
 import time
 from pathlib import Path
 
-from fleetlog.domain import checks
-from fleetlog.domain.errors import DirectoryOwned, InvalidArgument, StoreUnavailable
-from fleetlog.runtime.clock import Clock
+from fleetlog.domain.errors import DirectoryOwned, StoreUnavailable
+from fleetlog.runtime.places import Place, without_secrets
 
-__all__ = ["Ownership", "directory_path", "owner_of"]
-
-BEAT_EVERY_S = 1.0
+__all__ = ["FolderLock", "is_surely_alive", "owner_of", "owner_text", "this_process"]
 
 
-def directory_path(directory: str | os.PathLike[str]) -> Path | None:
-    """The directory a runtime is opened in; None for `memory:`. Raises `InvalidArgument`."""
-    if not isinstance(directory, str | os.PathLike):
-        raise InvalidArgument(f"'directory' must be a path or memory:, got {checks.shown(directory)}")
-    text = os.fspath(directory)
-    if text in ("memory:", "memory://"):
-        return None
-    if text.startswith("sqlite:///"):
-        text = text.removeprefix("sqlite://")
-    elif "://" in text:
-        raise InvalidArgument(f"'directory' must be a path, memory: or sqlite:///PATH, got {checks.shown(text)}")
-    if not text or "\0" in text:
-        raise InvalidArgument(f"'directory' must be a path or memory:, got {checks.shown(text)}")
-    return Path(text).absolute()
+def this_process() -> str:
+    """Who we are, as JSON, for the message to a process that finds us in its way."""
+    words = [Path(sys.argv[0]).name, *(_harmless(word) for word in sys.argv[1:])]
+    command = " ".join(words)[:200]
+    since = time.strftime("%Y-%m-%d %H:%M:%S %Z")
+    return json.dumps({"pid": os.getpid(), "command": command, "since": since, "host": socket.gethostname()})
 
 
-def owner_of(directory: Path) -> str | None:
-    """Who owns the directory now, for a message to a person; None when nobody does."""
+def _harmless(word: str) -> str:
+    return without_secrets(word) if "postgres" in word and "://" in word else word
+
+
+def owner_text(text: str) -> str:
+    """Such JSON, for a person; of whatever stands there."""
     try:
-        with (directory / "lock").open("r") as file:
+        owner = json.loads(text)
+        host = owner.get("host", here := socket.gethostname())
+        elsewhere = f" on {host}" if host != here else ""
+        return f"process {owner['pid']}{elsewhere} ({owner['command']}, since {owner['since']})"
+    except (ValueError, KeyError, TypeError):
+        return "another process"
+
+
+def is_surely_alive(text: str) -> bool:
+    """Does such JSON name a process of this machine, not our own, that is there?"""
+    try:
+        owner = json.loads(text)
+        if owner["host"] != socket.gethostname() or owner["pid"] == os.getpid():
+            return False
+        os.kill(owner["pid"], 0)
+    except (ValueError, KeyError, TypeError, ProcessLookupError):
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def owner_of(folder: Path) -> str | None:
+    """Who of this machine owns the folder now, for a message to a person; None when nobody does."""
+    try:
+        with (folder / "lock").open("r") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
-                return _owner_text(file.read())
+                return owner_text(file.read())
     except OSError:
         return None
     return None
 
 
-def _owner_text(text: str) -> str:
-    try:
-        owner = json.loads(text)
-        return f"process {owner['pid']} ({owner['command']}, since {owner['since']})"
-    except (ValueError, KeyError, TypeError):
-        return "another process"
+class FolderLock:
+    """The folder is ours from here until `release`. Raises `DirectoryOwned` naming the owner."""
 
-
-class Ownership:
-    """The directory is ours from here until `release`. Raises `DirectoryOwned` naming the owner."""
-
-    def __init__(self, directory: Path, clock: Clock) -> None:
-        self.directory, self._clock = directory, clock
-        self._lock_fd = self._acquire()
-        self._uptime_path = directory / "uptime"
-        clock.start_at(self._read_uptime())
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._beat, name="fleetlog-heartbeat", daemon=True)
-        self._thread.start()
-
-    def _acquire(self) -> int:
+    def __init__(self, place: Place) -> None:
+        place.make_folder()
         try:
-            if not self.directory.exists():
-                self.directory.mkdir(parents=True)
-                (self.directory / ".gitignore").write_text("*\n")  # a work tree it lies in should not list it
-            fd = os.open(self.directory / "lock", os.O_RDWR | os.O_CREAT, 0o644)
-        except (FileExistsError, NotADirectoryError) as error:
-            raise InvalidArgument(f"'directory' must be a directory: {self.directory} is a file") from error
+            self._fd = os.open(place.folder / "lock", os.O_RDWR | os.O_CREAT, 0o644)
         except OSError as error:
-            raise StoreUnavailable(f"the directory {self.directory} cannot be used: {error}") from error
+            raise StoreUnavailable(f"the directory {place.folder} cannot be used: {error}") from error
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            owner = _owner_text(os.read(fd, 4096).decode(errors="replace"))
-            os.close(fd)
+            owner = owner_text(os.read(self._fd, 4096).decode(errors="replace"))
+            os.close(self._fd)
             raise DirectoryOwned(
-                f"the directory {self.directory} is owned by {owner}; stop that process, or give another directory"
+                f"the directory {place} is owned by {owner}; stop that process, or give another directory"
             ) from None
-        command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:200]
-        owner = json.dumps({"pid": os.getpid(), "command": command, "since": time.strftime("%Y-%m-%d %H:%M:%S %Z")})
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, owner.encode(), 0)
-        return fd
-
-    def _read_uptime(self) -> float:
-        try:
-            return float(self._uptime_path.read_text())
-        except (OSError, ValueError):
-            return 0.0
-
-    def _write_uptime(self) -> None:
-        temporary = self._uptime_path.with_suffix(".new")
-        temporary.write_text(f"{self._clock.now().uptime_s:.3f}\n")
-        temporary.replace(self._uptime_path)
-
-    def _beat(self) -> None:
-        while not self._stopped.wait(BEAT_EVERY_S):
-            with contextlib.suppress(OSError):  # a full disk: at worst a second of uptime is forgotten
-                self._write_uptime()
+        os.ftruncate(self._fd, 0)
+        os.pwrite(self._fd, this_process().encode(), 0)
 
     def release(self) -> None:
         """Let the next owner in."""
-        self._stopped.set()
-        self._thread.join(5)
-        with contextlib.suppress(OSError):
-            self._write_uptime()
-        os.close(self._lock_fd)
+        os.close(self._fd)

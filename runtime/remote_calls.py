@@ -6,6 +6,7 @@ sent again whenever it is not known what became of it.
 
 import inspect
 import json
+import os
 import secrets
 from collections.abc import Callable
 from functools import cache
@@ -18,6 +19,7 @@ import msgspec
 from fleetlog.domain import checks
 from fleetlog.domain.errors import DaemonUnreachable, FleetlogError, InvalidArgument, RuntimeClosed, Unauthenticated
 from fleetlog.runtime.error_kinds import error_of
+from fleetlog.runtime.places import place_of
 from fleetlog.runtime.servers.address import DaemonAddress
 
 __all__ = [
@@ -162,13 +164,15 @@ class Address:
             raise InvalidArgument(f"'url' must be http://HOST:PORT, got {checks.shown(url)}")
 
     @classmethod
-    def of(cls, directory: Path, token: str = "") -> "Address":
+    def of(cls, directory: str | os.PathLike[str], token: str = "") -> "Address":
         """Of the directory's daemon; without a token of one's own, as its operator. Raises `DaemonUnreachable` when
         none has run there, or the last one was stopped."""
-        found = DaemonAddress.read(directory)
-        if found is None:
-            raise DaemonUnreachable(f"no daemon serves {directory}: start one with fleetlog serve --dir {directory}")
-        address = cls(found.url, token, directory)
+        place = place_of(directory)
+        found = None if place is None else DaemonAddress.read(place.folder)
+        if place is None or found is None:
+            where = place or directory
+            raise DaemonUnreachable(f"no daemon serves {where}: start one with fleetlog serve --dir {where}")
+        address = cls(found.url, token, place.folder)
         address.look_again()
         return address
 

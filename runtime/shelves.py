@@ -11,6 +11,8 @@ from fleetlog.domain.errors import StoreUnavailable
 
 __all__ = ["FolderShelf", "MemoryShelf", "Shelf"]
 
+DIGEST_CHARS = 64
+
 
 class Shelf(Protocol):
     """Any thread may call. What it cannot do, it says with `StoreUnavailable`."""
@@ -23,6 +25,9 @@ class Shelf(Protocol):
 
     def take(self, digest: str) -> bytes | None:
         """The content; None where there is none."""
+
+    def digests(self) -> list[str]:
+        """Of all that lies here."""
 
 
 class MemoryShelf:
@@ -42,6 +47,10 @@ class MemoryShelf:
     def take(self, digest: str) -> bytes | None:
         """See `Shelf`."""
         return self._contents.get(digest)
+
+    def digests(self) -> list[str]:
+        """See `Shelf`."""
+        return sorted(self._contents)
 
 
 class FolderShelf:
@@ -65,6 +74,10 @@ class FolderShelf:
             return None
         except OSError as error:
             raise StoreUnavailable(f"the artifact {digest} cannot be read: {error}") from error
+
+    def digests(self) -> list[str]:
+        """See `Shelf`."""
+        return sorted(path.name for path in self._folder.glob("??/*") if len(path.name) == DIGEST_CHARS)
 
     def keep(self, digest: str, content: IO[bytes]) -> None:
         """See `Shelf`. The content, its name and its folder's name are on the disk when this returns; else nothing is

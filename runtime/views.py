@@ -14,7 +14,7 @@ from fleetlog.domain.errors import StoreFault
 from fleetlog.projections.projection import Projection, Rows
 from fleetlog.runtime.store import TUNING
 
-__all__ = ["Reader", "ViewFile"]
+__all__ = ["Reader", "ViewFile", "delete_views", "views_position"]
 
 _POSITIONS = """CREATE TABLE IF NOT EXISTS projections (
     name TEXT PRIMARY KEY, version INTEGER NOT NULL, position INTEGER NOT NULL) WITHOUT ROWID"""
@@ -31,6 +31,23 @@ _ITS_OWN_FAULT = {
 _SUFFIXES = ("", "-wal", "-shm")
 
 
+def delete_views(path: Path) -> None:
+    """Delete a file of views, which nobody writes now."""
+    for suffix in _SUFFIXES:
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+def views_position(path: Path) -> int:
+    """The farthest position of the log that these views have seen; 0 where there are none."""
+    if not path.exists():
+        return 0
+    try:
+        with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+            return int(connection.execute("SELECT coalesce(max(position), 0) FROM projections").fetchone()[0])
+    except sqlite3.Error:  # not a file of views: it will be made anew
+        return 0
+
+
 class ViewFile:
     """The projector's connection: the only writer. Not thread-safe; the projector's thread has it."""
 
@@ -40,7 +57,7 @@ class ViewFile:
         try:
             self._connection = self._open()
         except sqlite3.DatabaseError:
-            self._delete()
+            delete_views(self.path)
             self._connection = self._open()
         self._inode = self._current_inode()
 
@@ -122,14 +139,10 @@ class ViewFile:
         except OSError:
             return _GONE
 
-    def _delete(self) -> None:
-        for suffix in _SUFFIXES:
-            self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
-
     def replace(self) -> None:
         """Begin anew with an empty file: the one that was open is gone or damaged."""
         self.close()
-        self._delete()
+        delete_views(self.path)
         self._connection = self._open()
         self._inode = self._current_inode()
 

@@ -5,13 +5,13 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from fleetlog.domain.errors import DaemonUnreachable, InvalidArgument, NotFound, StoreFault
 from fleetlog.runtime.cli.visits import daemon_client
 from fleetlog.runtime.client import Client
 from fleetlog.runtime.host import Runtime, RuntimeConfig
-from fleetlog.runtime.ownership import directory_path, owner_of
+from fleetlog.runtime.ownership import owner_of
+from fleetlog.runtime.places import Place, place_of
 from fleetlog.runtime.servers.address import DaemonAddress
 from fleetlog.runtime.servers.reaching import Daemons, NoDaemon
 
@@ -25,8 +25,7 @@ Host = Runtime | Client
 @contextmanager
 def host_for(directory: str, config: RuntimeConfig) -> Iterator[Host]:
     """The daemon's facade, or a runtime of this process, which recovers nothing by itself."""
-    path = directory_path(directory)
-    client = None if path is None else daemon_client(path)
+    client = daemon_client(place_of(directory))
     if client is not None:
         with client:
             yield client
@@ -37,35 +36,33 @@ def host_for(directory: str, config: RuntimeConfig) -> Iterator[Host]:
 
 def daemon_for(directory: str) -> Client:
     """A client of the directory's daemon, which is started if there is none. Raises `DaemonUnreachable`."""
-    path = directory_path(directory)
-    if path is None:
+    place = place_of(directory)
+    if place is None:
         raise InvalidArgument("'--dir' must be a directory: a runtime in memory has no daemon")
-    return daemon_client(path) or _started(path)
+    return daemon_client(place) or _started(place)
 
 
 def stop_daemon(directory: str, timeout_s: float) -> int:
     """Ask the directory's daemon to stop, and wait until it has: its process id. Raises `NotFound` when there is none,
     `StoreFault` when it does not end in time."""
-    path = directory_path(directory)
-    address = None if path is None else DaemonAddress.read(path)
-    if path is None or address is None or owner_of(path) is None:
-        raise NotFound(f"no daemon serves {directory}")
+    place = place_of(directory)
+    address = None if place is None else DaemonAddress.read(place.folder)
+    if place is None or address is None or owner_of(place.folder) is None:
+        raise NotFound(f"no daemon serves {place or directory}")
     os.kill(address.pid, signal.SIGTERM)
     deadline = time.monotonic() + timeout_s
-    while owner_of(path) is not None and DaemonAddress.read(path) in (address, None):
+    while owner_of(place.folder) is not None and DaemonAddress.read(place.folder) in (address, None):
         if time.monotonic() > deadline:
-            raise StoreFault(
-                f"the daemon of {directory} (process {address.pid}) has not ended within {timeout_s:.0f} s"
-            )
+            raise StoreFault(f"the daemon of {place} (process {address.pid}) has not ended within {timeout_s:.0f} s")
         time.sleep(LOOK_EVERY_S)
     return address.pid
 
 
-def _started(path: Path) -> Client:
+def _started(place: Place) -> Client:
     try:
-        connection = Daemons(path).connect(may_start=True)
+        connection = Daemons(place).connect(may_start=True)
     except NoDaemon as error:
-        raise DaemonUnreachable(f"no daemon could be started for {path}: {error}") from error
+        raise DaemonUnreachable(f"no daemon could be started for {place}: {error}") from error
     if connection is not None:
         connection.close()
-    return Client.of(path, patience_s=10.0)
+    return Client.of(place.folder, patience_s=10.0)

@@ -19,7 +19,7 @@ from fleetlog.runtime.cli.visits import dir_option
 from fleetlog.runtime.client import Client
 from fleetlog.runtime.configuration import load_settings
 from fleetlog.runtime.host import Runtime, RuntimeConfig
-from fleetlog.runtime.ownership import directory_path
+from fleetlog.runtime.places import place_of
 from fleetlog.runtime.replies import FleetStatus, Results
 
 __all__ = ["Ending", "detach", "resume", "run"]
@@ -145,10 +145,10 @@ def _state(fleet: FleetStatus) -> str:
 def _kept(host: Host, fleet: FleetStatus, directory: str) -> FleetOutcome:
     results = host.collect_results(fleet.fleet.id)
     report = _report(results)
-    path = directory_path(directory)
+    place = place_of(directory)
     kept = None
-    if report is not None and path is not None:
-        kept = path / "reports" / f"{fleet.fleet.id}.md"
+    if report is not None and place is not None:
+        kept = place.folder / "reports" / f"{fleet.fleet.id}.md"
         _write(kept, report)
     return FleetOutcome(fleet.fleet.id, fleet.fleet.status, _shown(kept), results)
 

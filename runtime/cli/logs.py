@@ -3,7 +3,8 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+
+from fleetlog.runtime.places import place_of
 
 __all__ = ["logging_to"]
 
@@ -11,7 +12,11 @@ __all__ = ["logging_to"]
 @contextmanager
 def logging_to(directory: str) -> Iterator[None]:
     """Within it, what fleetlog logs is appended to `fleetlog.log` in the runtime directory."""
-    handler = logging.FileHandler(Path(directory) / "fleetlog.log", delay=True)
+    place = place_of(directory)
+    if place is None:
+        yield
+        return
+    handler = logging.FileHandler(place.folder / "fleetlog.log", delay=True)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
     logger = logging.getLogger("fleetlog")
     logger.setLevel(logging.INFO)

@@ -9,7 +9,6 @@ import logging
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
@@ -36,8 +35,9 @@ from fleetlog.runtime.cli.runs.app import run_app
 from fleetlog.runtime.cli.runs.running import Out, finish
 from fleetlog.runtime.cli.tickets import tickets_app
 from fleetlog.runtime.cli.tokens import tokens_app
-from fleetlog.runtime.cli.visits import DEFAULT_DIR, audited, changing, daemon_client, dir_option, existing, reading
+from fleetlog.runtime.cli.visits import DEFAULT_DIR, audited, changing, daemon_client, dir_option, reading, visited
 from fleetlog.runtime.configuration import flag_defaults, load_settings
+from fleetlog.runtime.places import place_of
 from fleetlog.runtime.replies import FleetList, FleetStatus, InboxReply
 
 __all__ = ["app", "main"]
@@ -82,7 +82,7 @@ def resume(fleet: FleetOrAll = None, out: Out = None, directory: Dir = DEFAULT_D
     screen = Screen(as_json=as_json)
     if fleet is not None and fleet.startswith("agent-"):
         fleet = money.resume_agent(directory, fleet)
-    if (client := daemon_client(Path(directory).absolute())) is not None:
+    if (client := daemon_client(place_of(directory))) is not None:
         with client:
             money.resume_in_daemon(client, fleet, screen)
         return
@@ -234,7 +234,10 @@ def verify(directory: Dir = DEFAULT_DIR, as_json: Json = False) -> None:
 
 @app.command()
 def backup(
-    target: Annotated[str, typer.Argument(metavar="FOLDER", help="Where the copy goes: empty, or an earlier copy.")],
+    target: Annotated[
+        str,
+        typer.Argument(metavar="FOLDER", help="Where the copy goes: empty, or an earlier copy. Or postgresql://..."),
+    ],
     directory: Dir = DEFAULT_DIR,
     as_json: Json = False,
 ) -> None:
@@ -242,7 +245,11 @@ def backup(
     from fleetlog.runtime.backup import back_up
 
     screen = Screen(as_json=as_json)
-    done = back_up(existing(directory), Path(target))
+    copy = place_of(target)
+    if copy is None:
+        raise InvalidArgument("the backup must be a folder or a database, got memory:")
+    with visited(directory) as (place, _):
+        done = back_up(place, copy)
     if as_json:
         screen.json(done)
     else:

@@ -16,6 +16,7 @@ from fleetlog.domain.values import AgentSpec, Budget, FleetSpec, agent_name_of, 
 from fleetlog.runtime.cli.console import Screen, clock_time
 from fleetlog.runtime.cli.options import Dir, FleetOrAll, Json, OneFleet, chosen_agent
 from fleetlog.runtime.cli.visits import DEFAULT_DIR, changing, daemon_client, dir_option, reading
+from fleetlog.runtime.places import place_of
 from fleetlog.runtime.rows import TimelineEntry
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def spawn(
     spec = _filled(spec_in(file), workspace, brain, model, load_settings())
     with changing(directory, makes=True) as runtime:
         reply = runtime.spawn_fleet(spec, idempotency_key=key)
-        runs = daemon_client(Path(directory).absolute()) is not None
+        runs = daemon_client(place_of(directory)) is not None
     screen = Screen(as_json=as_json)
     if as_json:
         screen.json(reply)

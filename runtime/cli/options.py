@@ -15,7 +15,12 @@ __all__ = ["Dir", "Fleet", "FleetOrAll", "Json", "OneFleet", "Reason", "chosen_a
 
 Dir = Annotated[
     str,
-    typer.Option("--dir", metavar="DIR", envvar="FLEETLOG_DIR", help="Where the log, views and artifacts live."),
+    typer.Option(
+        "--dir",
+        metavar="DIR",
+        envvar="FLEETLOG_DIR",
+        help="Where the log, views and artifacts live: a folder, or postgresql://...",
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, and nothing else.")]
 

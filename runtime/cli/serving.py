@@ -10,6 +10,7 @@ import typer
 from fleetlog.runtime.cli.console import Screen
 from fleetlog.runtime.cli.options import Dir, Json, say_changed
 from fleetlog.runtime.cli.visits import DEFAULT_DIR
+from fleetlog.runtime.places import as_given, place_of
 
 __all__ = ["mcp_app", "serve", "stop"]
 
@@ -43,9 +44,11 @@ def serve(
         allowed_origins=tuple(allow_origin or ()),
         default_brain=load_settings().brain,
     )
-    serve_directory(
-        directory, config, lambda url: typer.echo(f"fleetlog serves {directory} at {url}", err=True), runtime_config()
-    )
+
+    def on_ready(url: str) -> None:
+        typer.echo(f"fleetlog serves {as_given(directory)} at {url}", err=True)
+
+    serve_directory(directory, config, on_ready, runtime_config())
 
 
 def stop(directory: Dir = DEFAULT_DIR, as_json: Json = False) -> None:
@@ -53,7 +56,7 @@ def stop(directory: Dir = DEFAULT_DIR, as_json: Json = False) -> None:
     from fleetlog.runtime.cli.hosting import stop_daemon
 
     pid = stop_daemon(directory, STOPS_WITHIN_S)
-    say_changed(Screen(as_json=as_json), {"pid": pid}, f"Stopped the daemon of {directory} (process {pid}).")
+    say_changed(Screen(as_json=as_json), {"pid": pid}, f"Stopped the daemon of {as_given(directory)} (process {pid}).")
 
 
 mcp_app = typer.Typer(name="mcp", invoke_without_command=True, rich_markup_mode=None)
@@ -95,7 +98,8 @@ def config(
         said = f"{' '.join(started.command)} works: {started.tools} tools."
         screen.json(started) if as_json else screen.line(said)
         return
-    found = config_for(client, str(Path(directory).absolute()) if directory else "")
+    place = place_of(directory) if directory else None
+    found = config_for(client, str(place) if place else "")
     if as_json:
         screen.json(found)
         return

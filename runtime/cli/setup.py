@@ -10,6 +10,7 @@ from fleetlog.runtime.cli.console import Screen
 from fleetlog.runtime.cli.options import Dir, Json
 from fleetlog.runtime.cli.visits import DEFAULT_DIR
 from fleetlog.runtime.configuration import FILE, load_settings, template_text
+from fleetlog.runtime.places import place_of
 
 __all__ = ["doctor", "init"]
 
@@ -57,7 +58,10 @@ def doctor(
     from fleetlog.runtime.doctor import Patient, examine
 
     screen = Screen(as_json=as_json)
-    found = examine(Patient(Path(directory).absolute(), Path(workspace).absolute(), load_settings()))
+    place = place_of(directory)
+    if place is None:
+        raise InvalidArgument("'--dir' must be a directory here: a runtime in memory ends with its process")
+    found = examine(Patient(place, Path(workspace).absolute(), load_settings()))
     if as_json:
         screen.json({"findings": found})
     for finding in () if as_json else found:

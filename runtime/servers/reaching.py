@@ -8,6 +8,8 @@ import sys
 import time
 from pathlib import Path
 
+from fleetlog.domain.errors import FleetlogError
+from fleetlog.runtime.places import Place
 from fleetlog.runtime.servers.address import DaemonAddress
 
 __all__ = ["Daemons", "NoDaemon"]
@@ -25,8 +27,8 @@ class NoDaemon(Exception):
 class Daemons:
     """The daemons of one directory, one after the other. One thread."""
 
-    def __init__(self, directory: Path, token: str = "") -> None:
-        self._directory, self._token = directory, token
+    def __init__(self, place: Place, token: str = "") -> None:
+        self._place, self._directory, self._token = place, place.folder, token
         self._hello: dict[str, object] = {}
 
     def connect(self, *, may_start: bool, stem: str = "", sent: int = 0) -> socket.socket | None:
@@ -72,16 +74,27 @@ class Daemons:
     def _start(self) -> "subprocess.Popen[bytes]":
         """Start a daemon that outlives this process."""
         try:
-            if not self._directory.exists():
-                self._directory.mkdir(parents=True)
-                (self._directory / ".gitignore").write_text("*\n")
+            self._place.make_folder()
             log = os.open(self._log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        except FleetlogError as error:
+            raise NoDaemon(str(error)) from error
         except OSError as error:
             raise NoDaemon(f"the directory {self._directory} cannot be used: {error}") from error
-        serve = [sys.executable, "-m", "fleetlog.runtime.entry", "serve", "--dir", str(self._directory), "--port", "0"]
+        serve = [sys.executable, "-m", "fleetlog.runtime.entry", "serve", "--port", "0"]
+        environment = dict(os.environ)
+        if self._place.url:
+            environment["FLEETLOG_DIR"] = self._place.url  # among the words, everybody would see its password
+        else:
+            serve += ["--dir", str(self._directory)]
         try:
             return subprocess.Popen(
-                serve, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/"
+                serve,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                cwd="/",
+                env=environment,
             )
         finally:
             os.close(log)
@@ -96,4 +109,4 @@ class Daemons:
             lines = self._log_path.read_text(errors="replace").strip().splitlines()
         except OSError:
             lines = []
-        return lines[-1] if lines else f"the daemon of {self._directory} does not answer; see {self._log_path}"
+        return lines[-1] if lines else f"the daemon of {self._place} does not answer; see {self._log_path}"

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from fleetlog.domain.errors import InvalidArgument
 from fleetlog.runtime.host import Runtime, RuntimeConfig
-from fleetlog.runtime.ownership import directory_path
+from fleetlog.runtime.places import place_of
 from fleetlog.runtime.servers.daemon import Daemon, ServerConfig
 from fleetlog.runtime.servers.mesh_access import DaemonMesh
 
@@ -16,12 +16,12 @@ def serve(
 ) -> None:
     """Serve until SIGTERM or SIGINT. `on_ready` is told the url. Raises `DirectoryOwned` when another process runs
     the directory's fleets, `InvalidArgument` when it cannot be served so."""
-    path = directory_path(directory)
-    if path is None:
+    place = place_of(directory)
+    if place is None:
         raise InvalidArgument("'--dir' must be a directory: nobody else finds a runtime in memory")
-    mesh = DaemonMesh(path)
-    with Runtime.open(path, config=runtime_config, mesh=mesh) as runtime:
-        daemon = Daemon(runtime, path, config)
+    mesh = DaemonMesh(place.folder)
+    with Runtime.open(directory, config=runtime_config, mesh=mesh) as runtime:
+        daemon = Daemon(runtime, place.folder, config)
         mesh.open(runtime, daemon.url)
         on_ready(daemon.url)
         daemon.run()

@@ -17,6 +17,8 @@ import threading
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
+from fleetlog.domain.errors import InvalidArgument
+from fleetlog.runtime.places import place_of
 from fleetlog.runtime.servers.reaching import Daemons, NoDaemon
 
 __all__ = ["Bridge", "Reach", "greeting", "serve_stdio"]
@@ -25,6 +27,7 @@ LAST_ANSWERS_S = 0.5
 LOOK_EVERY_S = 0.25
 READ_BYTES = PIPE_BYTES = 1 << 20
 INTERNAL_ERROR = -32603
+USAGE = 2
 
 _KEPT = ("initialize", "notifications/initialized", "resources/subscribe")
 """Methods that are said again to a new connection, their answers kept from the client."""
@@ -199,6 +202,11 @@ def greeting(message: dict[str, Any]) -> bytes | None:
     return _line({"jsonrpc": "2.0", "id": message["id"], "result": result})
 
 
+def _refused(said: str) -> int:
+    sys.stderr.write(f"fleetlog mcp: {said}\n")
+    return USAGE
+
+
 def _widen(out: BinaryIO) -> None:
     """Have a pipe take a long line at once, where the system can: else its two ends take turns for each 64 kB."""
     if hasattr(fcntl, "F_SETPIPE_SZ"):
@@ -210,8 +218,14 @@ def serve_stdio(directory: str, token: str) -> int:
     """Serve the client on this process's stdin and stdout until its input ends; the exit code."""
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever prints, prints to stderr
+    try:
+        place = place_of(directory)
+    except InvalidArgument as error:
+        return _refused(str(error))
+    if place is None:
+        return _refused("'--dir' must be a directory: nobody else finds a runtime in memory")
     _widen(out)
-    bridge = Bridge(Daemons(Path(directory).absolute(), token), out)
+    bridge = Bridge(Daemons(place, token), out)
     bridge.start()
     for line in sys.stdin.buffer:
         if line.strip():

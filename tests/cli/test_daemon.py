@@ -7,10 +7,10 @@ from pathlib import Path
 
 from fleetlog.runtime.ownership import owner_of
 from fleetlog.runtime.servers.address import DaemonAddress
-from tests.cli.test_mesh import Shell, served, shell
+from tests.cli.test_mesh import Shell, any_shell, served, shell
 from tests.servers.house import wait_for
 
-__all__ = ["served", "shell"]
+__all__ = ["any_shell", "served", "shell"]
 
 
 def make_code(folder: Path) -> str:
@@ -26,18 +26,18 @@ def test_a_fleet_that_is_run_while_a_daemon_serves_the_directory_is_run_by_it(se
     assert served.json("status", outcome["fleet_id"])["fleet"]["status"] == "complete"
 
 
-def test_a_detached_fleet_has_a_daemon_started_and_goes_on_without_the_command(shell: Shell) -> None:
-    reply = shell.json("run", "explore", "--workspace", make_code(shell.folder), "--detach")
+def test_a_detached_fleet_has_a_daemon_started_and_goes_on_without_the_command(any_shell: Shell) -> None:
+    reply = any_shell.json("run", "explore", "--workspace", make_code(any_shell.folder), "--detach")
     try:
-        wait_for(lambda: shell.json("status")["fleet"]["status"] == "complete", "the daemon does not run the fleet")
-        assert shell.json("status")["fleet"]["id"] == reply["fleet_id"]
-        address = DaemonAddress.read(shell.directory)
+        wait_for(lambda: any_shell.json("status")["fleet"]["status"] == "complete", "the daemon does not run the fleet")
+        assert any_shell.json("status")["fleet"]["id"] == reply["fleet_id"]
+        address = DaemonAddress.read(any_shell.directory)
         assert address is not None
     finally:
-        said = shell.run("stop")
+        said = any_shell.run("stop")
     assert str(address.pid) in said
-    assert owner_of(shell.directory) is None
-    assert "no daemon serves" in shell.run("stop", code=3)
+    assert owner_of(any_shell.directory) is None
+    assert "no daemon serves" in any_shell.run("stop", code=3)
 
 
 def test_an_interrupted_view_leaves_the_fleet_to_the_daemon(served: Shell) -> None:

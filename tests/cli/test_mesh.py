@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from fleetlog.runtime.places import place_of
 from fleetlog.runtime.servers.address import DaemonAddress
 from tests.servers.house import wait_for
 
@@ -24,6 +25,13 @@ class Shell:
     def __init__(self, folder: Path) -> None:
         self.folder, self.directory = folder, folder / ".fleetlog"
         self.environment = {name: text for name, text in os.environ.items() if not name.startswith("FLEETLOG")}
+
+    def use_database(self, url: str) -> None:
+        """From now on the log is there; its local files are in a cache of this shell's own."""
+        self.environment |= {"FLEETLOG_DIR": url, "XDG_CACHE_HOME": str(self.folder / "cache")}
+        place = place_of(url)
+        assert place is not None
+        self.directory = self.folder / "cache" / "fleetlog" / place.folder.name
 
     def run(self, *words: str, code: int = 0, given: str = "") -> str:
         program = [sys.executable, "-m", "fleetlog.runtime.entry", *words]
@@ -50,13 +58,21 @@ def shell(tmp_path: Path) -> Shell:
     return Shell(tmp_path)
 
 
+@pytest.fixture(params=["directory", "database"])
+def any_shell(request: pytest.FixtureRequest, shell: Shell) -> Shell:
+    """Its log is in a directory, or in PostgreSQL."""
+    if request.param == "database":
+        shell.use_database(request.getfixturevalue("new_log")())
+    return shell
+
+
 @pytest.fixture
-def served(shell: Shell) -> Iterator[Shell]:
-    daemon = shell.serve()
-    yield shell
+def served(any_shell: Shell) -> Iterator[Shell]:
+    daemon = any_shell.serve()
+    yield any_shell
     daemon.send_signal(signal.SIGTERM)
     assert daemon.wait(20) == 0
-    assert DaemonAddress.read(shell.directory) is None
+    assert DaemonAddress.read(any_shell.directory) is None
 
 
 def work_with_a_fleet(shell: Shell) -> str:
@@ -95,9 +111,9 @@ def test_commands_go_through_the_daemon(served: Shell) -> None:
 
 
 @pytest.mark.slow
-def test_commands_work_without_a_daemon(shell: Shell) -> None:
-    fleet_id = work_with_a_fleet(shell)
-    assert shell.json("status", fleet_id)["fleet"]["status"] == "interrupted"
+def test_commands_work_without_a_daemon(any_shell: Shell) -> None:
+    fleet_id = work_with_a_fleet(any_shell)
+    assert any_shell.json("status", fleet_id)["fleet"]["status"] == "interrupted"
 
 
 def test_what_cannot_be_spawned_is_said(shell: Shell) -> None:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -14,12 +14,17 @@ from eventsourcing.sqlite import SQLiteDatastore
 
 from fleetlog.domain.errors import StoreFault, StoreUnavailable, VersionConflict
 from fleetlog.runtime.store import NewEvent, RecorderStore, open_store
+from fleetlog.runtime.store.postgres import PostgresLog
 
-STORES = ["memory", "sqlite"]
+STORES = ["memory", "sqlite", "postgres"]
 
 
 @pytest.fixture(params=STORES)
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RecorderStore]:
+    if request.param == "postgres":
+        with closing(PostgresLog(request.getfixturevalue("new_log")(), "the database", owned=True)) as log:
+            yield log.store
+        return
     with open_store(None if request.param == "memory" else tmp_path / "log.db") as opened:
         yield opened
 

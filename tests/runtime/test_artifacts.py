@@ -3,6 +3,8 @@
 import hashlib
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -10,11 +12,16 @@ import pytest
 from fleetlog.domain.errors import InvalidArgument, LogCorrupt, NotFound
 from fleetlog.domain.values import Artifact
 from fleetlog.runtime.artifacts import INLINE_LIMIT_BYTES, ArtifactStore
+from fleetlog.runtime.store.postgres import PostgresLog
 
 
-@pytest.fixture(params=["folder", "memory"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> ArtifactStore:
-    return ArtifactStore(tmp_path / "artifacts" if request.param == "folder" else None)
+@pytest.fixture(params=["folder", "memory", "postgres"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ArtifactStore]:
+    if request.param == "postgres":
+        with closing(PostgresLog(request.getfixturevalue("new_log")(), "the database", owned=True)) as log:
+            yield ArtifactStore(log)
+        return
+    yield ArtifactStore(tmp_path / "artifacts" if request.param == "folder" else None)
 
 
 def files(folder: Path) -> list[Path]:

@@ -11,6 +11,7 @@ from fleetlog.domain.errors import InvalidArgument
 from fleetlog.domain.values import AgentSpec, FleetSpec
 from fleetlog.runtime.backup import back_up
 from fleetlog.runtime.host import Runtime
+from fleetlog.runtime.places import Place
 
 LARGE = "x" * 300_000
 
@@ -41,7 +42,7 @@ def test_a_backup_of_a_directory_in_use_goes_on_elsewhere(tmp_path: Path) -> Non
         writer = threading.Thread(target=write)
         writer.start()
         try:
-            done = [back_up(tmp_path / "live", tmp_path / "copy") for _ in range(5)]
+            done = [back_up(Place(tmp_path / "live"), Place(tmp_path / "copy")) for _ in range(5)]
         finally:
             stop.set()
             writer.join()
@@ -70,7 +71,7 @@ def _other_things(live: Path, target: Path) -> None:
 
 
 def _a_copy_that_went_on(live: Path, target: Path) -> None:
-    back_up(live, target)
+    back_up(Place(live), Place(target))
     with Runtime.open(target, brains={"work": work}) as runtime:
         runtime.spawn_fleet(FleetSpec(agents=(AgentSpec(role="c", prompt="d"),)))
 
@@ -92,11 +93,11 @@ def test_what_is_no_earlier_copy_is_never_overwritten(
     make(tmp_path / "live", target)
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file() and "target" in str(path)}
     with pytest.raises(InvalidArgument, match=said):
-        back_up(tmp_path / "live", target)
+        back_up(Place(tmp_path / "live"), Place(target))
     assert {path: path.read_bytes() for path in before} == before
 
 
 def test_a_backup_inside_the_directory_is_refused(tmp_path: Path) -> None:
     started(tmp_path / "live")[0].close()
     with pytest.raises(InvalidArgument, match="outside"):
-        back_up(tmp_path / "live", tmp_path / "live" / "copy")
+        back_up(Place(tmp_path / "live"), Place(tmp_path / "live" / "copy"))

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from fleetlog.domain.errors import DirectoryOwned, InvalidArgument
+from fleetlog.domain.errors import DirectoryOwned
 from fleetlog.runtime.clock import ManualClock
 from fleetlog.runtime.host import Runtime
-from fleetlog.runtime.ownership import Ownership, directory_path, owner_of
+from fleetlog.runtime.ownership import FolderLock, owner_of
+from fleetlog.runtime.places import Place
+from fleetlog.runtime.uptime import Heartbeat, UptimeFile
 
 OWNER = """
 import sys
@@ -62,39 +64,26 @@ def test_a_second_runtime_of_the_same_process_is_refused_and_leaves_no_thread(tm
 def test_the_lock_of_a_process_that_stopped_is_free_whatever_the_file_says(tmp_path: Path) -> None:
     (tmp_path / "lock").write_text(json.dumps({"pid": os.getppid(), "command": "x", "since": "then"}))
     assert owner_of(tmp_path) is None
-    Ownership(tmp_path, ManualClock()).release()
+    FolderLock(Place(tmp_path)).release()
 
 
 def test_uptime_goes_on_where_the_last_owner_left_it(tmp_path: Path) -> None:
     clock = ManualClock()
-    owner = Ownership(tmp_path, clock)
+    heartbeat = Heartbeat(clock, UptimeFile(tmp_path))
     clock.advance(90)
-    owner.release()
+    heartbeat.stop()
     later = ManualClock()
-    Ownership(tmp_path, later).release()
+    Heartbeat(later, UptimeFile(tmp_path)).stop()
     assert later.now().uptime_s == 90
     (tmp_path / "uptime").write_text("not a number")
     fresh = ManualClock()
-    Ownership(tmp_path, fresh).release()
+    Heartbeat(fresh, UptimeFile(tmp_path)).stop()
     assert fresh.now().uptime_s == 0
 
 
 def test_a_new_directory_keeps_itself_out_of_the_work_tree_it_lies_in(tmp_path: Path) -> None:
-    Ownership(tmp_path / "new" / "state", ManualClock()).release()
+    FolderLock(Place(tmp_path / "new" / "state")).release()
     assert (tmp_path / "new" / "state" / ".gitignore").read_text() == "*\n"
     (tmp_path / "mine").mkdir()
-    Ownership(tmp_path / "mine", ManualClock()).release()
+    FolderLock(Place(tmp_path / "mine")).release()
     assert not (tmp_path / "mine" / ".gitignore").exists()
-
-
-@pytest.mark.parametrize("wrong", ["", 7, None, "a\0b", "redis://x", "postgresql://x/y"])
-def test_what_is_no_directory_is_refused(wrong: object) -> None:
-    with pytest.raises(InvalidArgument, match="'directory' must be a path"):
-        directory_path(wrong)  # type: ignore[arg-type]
-
-
-def test_a_directory_has_several_spellings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert directory_path("memory:") is None
-    assert directory_path("state") == directory_path(tmp_path / "state") == tmp_path / "state"
-    assert directory_path(f"sqlite:///{tmp_path}/state".replace("////", "///")) == tmp_path / "state"

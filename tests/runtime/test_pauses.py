@@ -1,7 +1,6 @@
 """Pauses at bad moments: back to back, in a fleet that nobody keeps in memory, before everyone waits."""
 
 import threading
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,38 +15,12 @@ from fleetlog.runtime.engine import Request
 from fleetlog.runtime.host import Runtime, RuntimeConfig
 from fleetlog.runtime.journal import Receipt
 from fleetlog.runtime.reply import Reply
-from fleetlog.runtime.store import EventStore, LogSubscription, NewEvent, StoredEvent, open_store
+from fleetlog.runtime.store import open_store
 from fleetlog.runtime.testing import wait_until
 from tests.runtime.conftest import OpenRuntime, leave_the_memory
+from tests.runtime.stores import SlowStore
 
 FORGETFUL = RuntimeConfig(idle_after_s=0.2, linger_s=0)
-
-
-class SlowStore:
-    """A store whose appends wait while it is `held`."""
-
-    def __init__(self, store: EventStore) -> None:
-        self._store = store
-        self.may_append, self.is_waited_for = threading.Event(), threading.Event()
-        self.may_append.set()
-
-    def append(self, events: Sequence[NewEvent]) -> Sequence[int]:
-        if not self.may_append.is_set():
-            self.is_waited_for.set()
-            assert self.may_append.wait(10)
-        return self._store.append(events)
-
-    def read(self, stream_id: str, after: int = 0) -> Sequence[StoredEvent]:
-        return self._store.read(stream_id, after)
-
-    def head(self) -> int:
-        return self._store.head()
-
-    def subscribe(self, after: int = 0) -> LogSubscription:
-        return self._store.subscribe(after)
-
-    def close(self) -> None:
-        self._store.close()
 
 
 def fleet_of(*names: str, **more: Any) -> FleetSpec:

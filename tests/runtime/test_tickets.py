@@ -11,13 +11,17 @@ import pytest
 from fleetlog.domain.errors import NotAllowed
 from fleetlog.domain.tickets import Approval
 from fleetlog.domain.values import AgentSpec, FleetSpec, HelpPolicy, Now
+from fleetlog.runtime.agent_actor import AgentActor
 from fleetlog.runtime.brains.context import Context
 from fleetlog.runtime.clock import ManualClock
 from fleetlog.runtime.host import Runtime, RuntimeConfig
+from fleetlog.runtime.journal import Committed
 from fleetlog.runtime.replies import FleetStatus
 from fleetlog.runtime.rows import HelpRow, TicketNotice
+from fleetlog.runtime.store import open_store
 from fleetlog.runtime.testing import wait_until
 from tests.runtime.conftest import OpenRuntime, leave_the_memory
+from tests.runtime.stores import SlowStore
 
 DAY_S = 86_400.0
 POLICY = HelpPolicy(remind_after_s=DAY_S, escalate_after_s=2.5 * DAY_S, escalate_to="boss", expire_after_s=5 * DAY_S)
@@ -105,6 +109,33 @@ def test_an_idle_agent_that_has_left_the_memory_is_still_reminded_for(
     leave_the_memory(runtime, clock)
     clock.advance(DAY_S)
     assert ticket_when(runtime, fleet_id, "help.reminded").reminders == 1
+
+
+def test_an_agent_that_goes_to_leave_the_memory_before_its_reminder_is_stored_reminds_again(
+    open_runtime: OpenRuntime, clock: ManualClock, tmp_path: Path
+) -> None:
+    (tmp_path / "d").mkdir()
+    store = SlowStore(open_store(tmp_path / "d" / "log.db"))
+    runtime = open_runtime(brains={"asks": asks}, clock=clock, store=store)
+    fleet_id, _ = asking(runtime, policy=HelpPolicy(remind_after_s=600.0))
+    actor = next(one for one in runtime._parts.engine.residents.all() if isinstance(one, AgentActor))
+    while actor._run is not None:
+        runtime.list_fleets(limit=1)
+    store.may_append.clear()
+    clock.advance(600)
+    assert store.is_waited_for.wait(10)
+    while not actor._retiring:
+        clock.advance(301)
+        runtime.timeline(limit=1)
+    actor.post(Committed(0, actor._version))  # as the journal says it, a moment before it answers the wish to leave
+    while actor.mailbox._scheduled:
+        runtime.timeline(limit=1)
+    stays = actor in runtime._parts.engine.residents.all()
+    store.may_append.set()
+    assert stays
+    assert ticket_when(runtime, fleet_id, "help.reminded").reminders == 1
+    clock.advance(600)
+    wait_until(runtime, fleet_id, lambda _: runtime.list_help(fleet_id).requests[0].reminders > 1)
 
 
 def test_an_agent_that_has_left_the_memory_is_woken_when_its_wait_is_over(

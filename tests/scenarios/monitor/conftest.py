@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.scenarios.monitor.places import POSTGRES, Database, Monitor, Served, Shop
+from tests.postgres import IS_INSTALLED
+from tests.scenarios.monitor.places import Database, Monitor, Served, Shop
 
 MakeMonitor = Callable[..., Monitor]
 Serve = Callable[[Callable[[int], int]], Served]
@@ -36,7 +37,7 @@ def serve() -> Iterator[Serve]:
 
 @pytest.fixture(scope="session")
 def database() -> Iterator[Database]:
-    if not POSTGRES.is_dir():
+    if not IS_INSTALLED:
         pytest.skip("there is no PostgreSQL server below /usr/lib/postgresql")
     database = Database()
     yield database

@@ -2,12 +2,9 @@
 them."""
 
 import os
-import shutil
 import signal
-import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -23,17 +20,10 @@ from fleetlog.runtime.rows import TimelineEntry
 from fleetlog.runtime.scenarios.monitor.brains import COMMANDER, OVER, SENTINEL
 from fleetlog.runtime.scenarios.monitor.loading import load_plan
 from fleetlog.runtime.scenarios.monitor.spec import Watching, monitor_spec
+from tests.postgres import PostgresServer, free_port
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "monitor"
-POSTGRES = next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)), Path("/nowhere"))
 IN_TIME_S = 60.0
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class Shop:
@@ -135,49 +125,19 @@ settle_s = 0.2
         self._thread.join()
 
 
-class Database:
-    """A PostgreSQL server with few connections, as the user `postgres` where it refuses root. Its folder is not
-    pytest's, which only the user who runs the tests may enter."""
+class Database(PostgresServer):
+    """A server with few connections, and a table of the application's."""
 
     def __init__(self) -> None:
-        self.folder, self.port = Path(tempfile.mkdtemp(prefix="monitored-")), free_port()
-        folder = self.folder
-        self._as_user = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []
-        if self._as_user:
-            shutil.chown(folder, "postgres")
-        self._run("initdb", "-D", str(folder / "data"), "-A", "trust", "-U", "postgres", "--no-sync")
-        with (folder / "data" / "postgresql.conf").open("a") as settings:
-            settings.write(
-                f"port = {self.port}\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = '{folder}'\n"
-                "max_connections = 12\nsuperuser_reserved_connections = 3\nfsync = off\n"
-            )
-        self._run(*self.control("start"))
+        super().__init__("max_connections = 12", "superuser_reserved_connections = 3", "fsync = off")
         with self.connect("postgres") as connection:
             connection.execute("create role app login")
             connection.execute("create table stock (item int primary key, pieces int)")
             connection.execute("insert into stock values (1, 5)")
             connection.execute("grant all on stock to app")
 
-    def control(self, what: str, *more: str) -> list[str]:
-        return ["pg_ctl", "-D", str(self.folder / "data"), "-l", str(self.folder / "log"), "-w", *more, what]
-
-    def command(self, words: Sequence[str]) -> list[str]:
-        """The program as the server's user runs it."""
-        return [*self._as_user, str(POSTGRES / words[0]), *words[1:]]
-
-    def _run(self, *words: str) -> None:
-        subprocess.run(
-            self.command(words), check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=60, cwd="/"
-        )
-
-    def url(self, user: str) -> str:
-        return f"postgresql://{user}@127.0.0.1:{self.port}/postgres"
-
     def connect(self, user: str = "app") -> "psycopg.Connection[Any]":
         return psycopg.connect(self.url(user), autocommit=True)
-
-    def stop(self) -> None:
-        self._run(*self.control("stop", "-m", "immediate"))
 
     def runbooks(self) -> str:
         """Watches as the application sees it; runbooks that act as the owner."""
@@ -235,11 +195,6 @@ verify = ["locks"]
 [[runbook.action]]
 command = {_array([*psql, blockers])}
 '''
-
-    def close(self) -> None:
-        if (self.folder / "data" / "postmaster.pid").exists():
-            self.stop()
-        shutil.rmtree(self.folder)
 
 
 def _array(words: Sequence[str]) -> str:

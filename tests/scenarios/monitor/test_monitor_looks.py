@@ -14,7 +14,8 @@ from msgspec.structs import replace
 
 from fleetlog.runtime.scenarios.monitor.probes import Look, look
 from fleetlog.runtime.scenarios.monitor.runbooks import Check
-from tests.scenarios.monitor.places import Database, Shop, free_port
+from tests.postgres import free_port
+from tests.scenarios.monitor.places import Database, Shop
 from tests.servers.house import wait_for
 
 
