@@ -135,7 +135,7 @@ class PostgresLog:
     @property
     def size_bytes(self) -> int:
         """Of events and artifacts, with their indexes."""
-        names = [f'"{self._database.schema}".fleetlog_{table}' for table in ("events", "artifacts")]
+        names = [self._database.name_of(table) for table in ("events", "artifacts")]
         text: LiteralString = "SELECT sum(pg_total_relation_size(name::regclass)) FROM unnest(%s::text[]) AS name"
         rows = self._database.fetch(text, (names,))
         return int(rows[0][0])

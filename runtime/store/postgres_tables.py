@@ -21,7 +21,7 @@ from psycopg.sql import SQL, Composed, Identifier
 from fleetlog.domain.errors import InvalidArgument, StoreFault, StoreUnavailable
 from fleetlog.runtime.store.failures import TROUBLE, fault_of
 
-__all__ = ["EVENTS", "Database"]
+__all__ = ["EVENTS", "Database", "first_line"]
 
 EVENTS = "fleetlog_events"
 MIN_SERVER = 130_000
@@ -33,7 +33,9 @@ KEEPALIVE: dict[str, Any] = {"keepalives_idle": 10, "keepalives_interval": 5, "k
 _SETTINGS = (
     *(f"SET tcp_{name} = {value}" for name, value in KEEPALIVE.items()),
     "SET idle_in_transaction_session_timeout = '60s'",
+    "SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'idle_session_timeout'",
 )
+"""An owner may be idle for days, and keeps its lock by its session."""
 _LOCK_CLASS = int.from_bytes(b"flog", "big")
 _OWNER_ROWS: LiteralString = """
     SELECT a.pid, a.application_name, a.client_addr FROM pg_locks l JOIN pg_stat_activity a USING (pid)
@@ -82,6 +84,11 @@ class Database:
         names = {name: Identifier(self.schema, f"fleetlog_{name}") for name in ("events", "artifacts", "log")}
         return SQL(text).format(schema=Identifier(self.schema), **names)
 
+    def name_of(self, table: str) -> str:
+        """A table's name, quoted, as PostgreSQL's functions take it."""
+        schema = self.schema.replace('"', '""')
+        return f'"{schema}".fleetlog_{table}'
+
     def connect(self) -> Connection[TupleRow]:
         """A connection of its own, in autocommit mode. Raises the library's `OperationalError`."""
         try:
@@ -91,10 +98,10 @@ class Database:
                 application_name=self.name,
                 **{"connect_timeout": CONNECT_TIMEOUT_S, **KEEPALIVE},
             )
+            for setting in _SETTINGS:
+                connection.execute(SQL(setting))
         except psycopg.Error as error:
-            raise OperationalError(f"{self.shown} cannot be reached: {_first_line(error)}") from error
-        for setting in _SETTINGS:
-            connection.execute(SQL(setting))
+            raise OperationalError(f"{self.shown} cannot be reached: {first_line(error)}") from error
         return connection
 
     @contextmanager
@@ -121,7 +128,7 @@ class Database:
         except OperationalError as error:
             raise StoreUnavailable(str(error)) from error
         except psycopg.Error as error:
-            raise StoreUnavailable(f"{self.shown} cannot be read: {_first_line(error)}") from error
+            raise StoreUnavailable(f"{self.shown} cannot be read: {first_line(error)}") from error
         self.datastore.pool.check()
         return rows
 
@@ -143,11 +150,13 @@ class Database:
 
     def is_there(self) -> bool:
         """Has a log been begun here?"""
-        found = self.fetch("SELECT to_regclass(%s) IS NOT NULL", (f'"{self.schema}".fleetlog_log',))
+        found = self.fetch("SELECT to_regclass(%s) IS NOT NULL", (self.name_of("log"),))
         return bool(found[0][0])
 
     def make(self, connection: Connection[TupleRow], events: list[Composed]) -> None:
-        """Make what is missing. Under the lock: two at once would be in each other's way."""
+        """Make the tables where there are none. Under the lock: two at once would be in each other's way."""
+        if (there := connection.execute("SELECT to_regclass(%s)", (self.name_of("log"),)).fetchone()) and there[0]:
+            return
         others = (
             self.sql(
                 "CREATE TABLE IF NOT EXISTS {log} (id text NOT NULL, owner text NOT NULL, uptime_s float8 NOT NULL)"
@@ -165,14 +174,15 @@ class Database:
                 for statement in (*events, *others):
                     connection.execute(statement)
         except psycopg.Error as error:
-            raise StoreFault(f"no log can be made in {self.shown}: {_first_line(error)}") from error
+            raise StoreFault(f"no log can be made in {self.shown}: {first_line(error)}") from error
 
     def close(self) -> None:
         """Close the pool."""
         self.datastore.close()
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """What an error says first; the others are hints for an administrator."""
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__
 

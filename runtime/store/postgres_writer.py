@@ -18,7 +18,7 @@ from psycopg.sql import Composed
 from fleetlog.domain.errors import DirectoryOwned, InvalidArgument, StoreFault, StoreUnavailable
 from fleetlog.runtime.ownership import is_surely_alive, owner_text, this_process
 from fleetlog.runtime.store.port import NewEvent
-from fleetlog.runtime.store.postgres_tables import MIN_SERVER, Database
+from fleetlog.runtime.store.postgres_tables import MIN_SERVER, Database, first_line
 
 __all__ = ["Writer"]
 
@@ -54,6 +54,9 @@ class Writer:
             database.make(connection, events_table)
             connection.execute(database.sql("UPDATE {log} SET owner = %s"), (this_process(),))
             self._head = self._last(connection)
+        except psycopg.Error as error:
+            connection.close()
+            raise StoreFault(f"the log {database.shown} cannot be opened: {first_line(error)}") from error
         except BaseException:
             connection.close()
             raise
@@ -88,7 +91,7 @@ class Writer:
         return bool(row and row[0])
 
     def _owner(self, connection: Connection[TupleRow]) -> str:
-        there = connection.execute("SELECT to_regclass(%s)", (f'"{self._database.schema}".fleetlog_log',)).fetchone()
+        there = connection.execute("SELECT to_regclass(%s)", (self._database.name_of("log"),)).fetchone()
         row = (
             connection.execute(self._database.sql("SELECT owner FROM {log}")).fetchone() if there and there[0] else None
         )
@@ -160,14 +163,12 @@ class Writer:
         """A new connection with the lock, at the position we left; events that were in doubt are settled. Tries for
         `PATIENCE_S` after the loss, later once a call."""
         self._lost_at = self._lost_at or time.monotonic()
-        while True:
+        while self._connection.closed:
             try:
                 self._connection = self._owning()
-                break
             except (OperationalError, psycopg.Error) as error:
                 if time.monotonic() - self._lost_at > PATIENCE_S or self._closed.wait(RETRY_EVERY_S):
                     raise OperationalError(str(error)) from error
-        self._settle(self._connection)
         self._lost_at, self._in_doubt = None, ()
 
     def _owning(self) -> Connection[TupleRow]:
@@ -177,6 +178,7 @@ class Writer:
             if not self._locks(connection):
                 self._end_our_last(connection)
                 raise OperationalError(self._owned_text(self._owner(connection)))
+            self._settle(connection)
         except BaseException:
             connection.close()
             raise

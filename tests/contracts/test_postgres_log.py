@@ -326,6 +326,36 @@ def test_who_may_not_make_tables_is_told_so(postgres: PostgresServer) -> None:
         PostgresLog(postgres.url("guest") + "?schema=closed", SHOWN, owned=True)
 
 
+def test_a_role_that_may_only_look_looks_and_is_told_that_it_may_not_change(
+    postgres: PostgresServer, url: str, log: PostgresLog
+) -> None:
+    log.store.append([event("a", 1)])
+    log.close()
+    role, schema = f"looker_{secrets.token_hex(4)}", url.partition("schema=")[2]
+    with postgres.connection() as connection:
+        connection.execute(f"CREATE ROLE {role} LOGIN")
+        connection.execute(f"GRANT USAGE ON SCHEMA {schema} TO {role}")
+        connection.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {role}")
+    theirs = url.replace("postgres@", f"{role}@")
+    with closing(PostgresLog(theirs, SHOWN, owned=False)) as reader:
+        assert versions(reader, "a") == [1]
+    with pytest.raises(StoreFault, match="the log the database cannot be opened: permission denied for table"):
+        PostgresLog(theirs, SHOWN, owned=True)
+    with postgres.connection() as connection:
+        connection.execute(f"GRANT INSERT, UPDATE ON ALL TABLES IN SCHEMA {schema} TO {role}")
+    with closing(PostgresLog(theirs, SHOWN, owned=True)) as theirs_now:
+        theirs_now.store.append([event("a", 2)])
+        assert versions(theirs_now, "a") == [1, 2]
+
+
+def test_a_schema_may_have_any_name(postgres: PostgresServer) -> None:
+    with closing(PostgresLog(f'{postgres.url()}?schema=Our%20"logs"', SHOWN, owned=True)) as log:
+        log.store.append([event("a", 1)])
+        assert log.exists
+        assert log.size_bytes > 0
+        assert versions(log, "a") == [1]
+
+
 def test_without_psycopg_it_is_said_what_to_install(tmp_path: Path) -> None:
     program = "import sys; sys.modules['psycopg'] = None\nfrom fleetlog.runtime.host import Runtime\n"
     program += "try: Runtime.open('postgresql://127.0.0.1/x')\nexcept Exception as error: print(repr(error))"
