@@ -322,7 +322,7 @@ def test_who_may_not_make_tables_is_told_so(postgres: PostgresServer) -> None:
         with suppress(psycopg.errors.DuplicateObject):
             connection.execute("CREATE ROLE guest LOGIN")
         connection.execute("CREATE SCHEMA IF NOT EXISTS closed")
-    with pytest.raises(StoreFault, match="no log can be made in the database: permission denied for schema closed"):
+    with pytest.raises(StoreFault, match="the log the database cannot be opened: permission denied for schema closed"):
         PostgresLog(postgres.url("guest") + "?schema=closed", SHOWN, owned=True)
 
 
