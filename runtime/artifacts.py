@@ -23,15 +23,15 @@ class ArtifactStore:
 
     def __init__(self, shelf: Path | Shelf | None) -> None:
         if isinstance(shelf, Path):
-            self._shelf: Shelf = FolderShelf(shelf)
+            self.shelf: Shelf = FolderShelf(shelf)
         else:
-            self._shelf = MemoryShelf() if shelf is None else shelf
+            self.shelf = MemoryShelf() if shelf is None else shelf
 
     def put(self, content: bytes) -> Artifact:
         """Store; it is durable when this returns. Storing the same again costs nothing."""
         digest = hashlib.sha256(content).hexdigest()
-        if not self._shelf.holds(digest):
-            self._shelf.keep(digest, io.BytesIO(content))
+        if not self.shelf.holds(digest):
+            self.shelf.keep(digest, io.BytesIO(content))
         return Artifact(digest, len(content), content[:_PREVIEW_CHARS].decode(errors="replace"))
 
     def put_file(self, file: IO[bytes]) -> Artifact:
@@ -41,16 +41,16 @@ class ArtifactStore:
         file.seek(0)
         digest = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
         artifact = Artifact(digest, file.tell(), preview)
-        if not self._shelf.holds(digest):
+        if not self.shelf.holds(digest):
             file.seek(0)
-            self._shelf.keep(digest, file)
+            self.shelf.keep(digest, file)
         return artifact
 
     def get(self, sha256: str) -> bytes:
         """The content; raises `NotFound`, or `LogCorrupt` when it is not what was stored."""
         if len(sha256) != 64 or not sha256.isalnum():
             raise InvalidArgument(f"'sha256' must be 64 hexadecimal digits, got \"{sha256[:80]}\"")
-        content = self._shelf.take(sha256)
+        content = self.shelf.take(sha256)
         if content is None:
             raise NotFound(f"No such artifact: {sha256}")
         if hashlib.sha256(content).hexdigest() != sha256:

@@ -1,17 +1,24 @@
 """Where artifacts lie: a shelf keeps content under its digest, whole or not at all."""
 
+import logging
 import os
 import secrets
 import shutil
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, Protocol, TypeVar
 
 from fleetlog.domain.errors import StoreUnavailable
 
-__all__ = ["FolderShelf", "MemoryShelf", "Shelf"]
+__all__ = ["FolderShelf", "MemoryShelf", "PatientShelf", "Shelf"]
+
+logger = logging.getLogger("fleetlog.artifacts")
 
 DIGEST_CHARS = 64
+RETRY_BASE_S, RETRY_MAX_S = 0.1, 5.0
+
+T = TypeVar("T")
 
 
 class Shelf(Protocol):
@@ -28,6 +35,46 @@ class Shelf(Protocol):
 
     def digests(self) -> list[str]:
         """Of all that lies here."""
+
+
+class PatientShelf:
+    """A shelf as somebody uses it who has what is to be kept in memory and nowhere else: while it cannot be reached, he
+    waits."""
+
+    def __init__(self, shelf: Shelf, bide: Callable[[float], None]) -> None:
+        """`bide` waits so many seconds, and raises when there is nothing more to wait for."""
+        self._shelf, self._bide = shelf, bide
+
+    def holds(self, digest: str) -> bool:
+        """See `Shelf`."""
+        return self._patiently(lambda: self._shelf.holds(digest))
+
+    def keep(self, digest: str, content: IO[bytes]) -> None:
+        """See `Shelf`."""
+
+        def from_its_beginning() -> None:
+            content.seek(0)
+            self._shelf.keep(digest, content)
+
+        self._patiently(from_its_beginning)
+
+    def take(self, digest: str) -> bytes | None:
+        """See `Shelf`."""
+        return self._patiently(lambda: self._shelf.take(digest))
+
+    def digests(self) -> list[str]:
+        """See `Shelf`."""
+        return self._patiently(self._shelf.digests)
+
+    def _patiently(self, call: Callable[[], T]) -> T:
+        delay = RETRY_BASE_S
+        while True:
+            try:
+                return call()
+            except StoreUnavailable as error:
+                logger.warning("action=artifact_retried error=%s", error)
+            self._bide(delay)
+            delay = min(RETRY_MAX_S, delay * 2)
 
 
 class MemoryShelf:

@@ -127,7 +127,7 @@ class Context(AsksPeople, StaffsFleet, VotesInCouncils):
     def _make_started(self, index: int, name: str, effect: Effect, call: Callable[[], Any]) -> StepRecord:
         self._in_step = name
         try:
-            stored = self._run.link.artifacts.store_value(call())
+            stored = self._run.artifacts.store_value(call())
         except Exception as error:  # noqa: BLE001 - recorded, and raised into the brain as StepFailed
             text = str(error)[:_ERROR_CHARS]
             return self._recorded(c.FailStep(index, name, effect, type(error).__name__, text))
@@ -179,7 +179,7 @@ class Context(AsksPeople, StaffsFleet, VotesInCouncils):
     def artifact(self, content: str | bytes) -> Artifact:
         """Store something large by its SHA-256; send the digest instead of the thing."""
         data = content.encode() if isinstance(content, str) else content
-        stored = self.step("store artifact", "idempotent", self._run.link.artifacts.put, data)
+        stored = self.step("store artifact", "idempotent", self._run.artifacts.put, data)
         return msgspec.convert(stored, Artifact)
 
     # --- messages ----------------------------------------------------------------------------
@@ -388,10 +388,10 @@ class Context(AsksPeople, StaffsFleet, VotesInCouncils):
 
     def _submit(self, index: int, output: Any, *, returned: bool) -> StepRecord:
         try:
-            stored = self._run.link.artifacts.store_value(output)
+            stored = self._run.artifacts.store_value(output)
         except (TypeError, ValueError, OverflowError) as error:
             raise errors.InvalidArgument(f"'output' cannot be stored: {error}") from error
-        plain = self._run.link.artifacts.load_value(stored)
+        plain = self._run.artifacts.load_value(stored)
         violations = schema_violations(self._start.spec.result_schema, plain)
         return self._recorded(c.SubmitResult(index, stored, violations, returned))
 
@@ -406,7 +406,7 @@ class Context(AsksPeople, StaffsFleet, VotesInCouncils):
             self._index = max(self._index, self._given)
             record = self._history[index]
             plain = record.state == "completed" and (record.value.inline or record.value.artifact)
-            yield index, record, self._run.link.artifacts.load_value(record.value) if plain else None
+            yield index, record, self._run.artifacts.load_value(record.value) if plain else None
 
     def take(
         self,
@@ -491,7 +491,7 @@ class Context(AsksPeople, StaffsFleet, VotesInCouncils):
             case "abandoned":
                 raise errors.NoAnswer(record.error)
             case _:
-                return self._run.link.artifacts.load_value(record.value)
+                return self._run.artifacts.load_value(record.value)
 
     # --- peers -------------------------------------------------------------------------------
 

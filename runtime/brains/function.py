@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fleetlog.domain import commands as c
-from fleetlog.domain.errors import FleetlogError, GivenUp, InvalidArgument, StepInDoubt, StepMismatch
+from fleetlog.domain.errors import FleetlogError, GivenUp, InvalidArgument, StepInDoubt, StepMismatch, StoreUnavailable
 from fleetlog.runtime.brains.run import RunStopped, RunSuspended
 
 if TYPE_CHECKING:
@@ -76,7 +76,8 @@ def check_brain_names(named: Mapping[str, Brain] | None) -> None:
 def call_brain(brain: Brain, context: "Context", jitter: float) -> None:
     """Call the function once and record how it ended. Runs on a worker's thread.
 
-    Waits (`RunSuspended`) and stops (`RunStopped`) pass through: they are no endings of the brain's.
+    Waits (`RunSuspended`), stops (`RunStopped`) and a store that is away pass through: they are no endings of the
+    brain's.
     """
     try:
         output = brain(context)
@@ -85,7 +86,7 @@ def call_brain(brain: Brain, context: "Context", jitter: float) -> None:
         context.record(c.SuspendInDoubt(doubt.index))
     except (StepMismatch, GivenUp) as error:
         context.record(c.FailRun(str(error), retryable=False))
-    except (RunSuspended, RunStopped):
+    except (RunSuspended, RunStopped, StoreUnavailable):
         raise
     except BaseException as error:  # whatever a brain raises, `sys.exit()` too, is its attempt's failure
         logger.info("action=attempt_failed agent=%s", context.agent_id, exc_info=error)

@@ -27,6 +27,7 @@ from fleetlog.runtime.artifacts import ArtifactStore
 from fleetlog.runtime.journal import Receipt
 from fleetlog.runtime.reply import Reply
 from fleetlog.runtime.routing.queries import RouteMatch
+from fleetlog.runtime.shelves import PatientShelf
 
 __all__ = ["AgentLink", "Run", "RunEnded", "RunParked", "RunStart", "RunStopped", "RunSuspended"]
 
@@ -138,6 +139,8 @@ class Run:
         drive: Callable[["Run", RunStart], None],
     ) -> None:
         self.run_id, self.link = run_id, link
+        self.artifacts = ArtifactStore(PatientShelf(link.artifacts.shelf, self._bide))
+        """Where large things are kept; while that cannot be reached, the run waits, as for the log."""
         self._fleet_id, self._limit, self._drive = fleet_id, limit, drive
         self.interrupted_before = False
         self.has_reserved = False
@@ -160,11 +163,6 @@ class Run:
     def limit(self) -> int | None:
         """See `workers.Task`."""
         return self._limit
-
-    @property
-    def artifacts(self) -> ArtifactStore:
-        """Where large things are kept."""
-        return self.link.artifacts
 
     @property
     def is_stopped(self) -> bool:
@@ -227,6 +225,10 @@ class Run:
                 logger.warning("action=record_retried run=%d error=%s", self.run_id, error)
                 self._stopped.wait(delay)
                 delay = min(RETRY_MAX_S, delay * 2)
+
+    def _bide(self, seconds: float) -> None:
+        self._stopped.wait(seconds)
+        self.check()
 
     def check(self) -> None:
         """Raise `RunStopped` if the run was told to end."""

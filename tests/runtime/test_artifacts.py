@@ -6,12 +6,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import IO
 
 import pytest
 
-from fleetlog.domain.errors import InvalidArgument, LogCorrupt, NotFound
+from fleetlog.domain.errors import InvalidArgument, LogCorrupt, NotFound, StoreUnavailable
 from fleetlog.domain.values import Artifact
 from fleetlog.runtime.artifacts import INLINE_LIMIT_BYTES, ArtifactStore
+from fleetlog.runtime.shelves import MemoryShelf, PatientShelf
 from fleetlog.runtime.store.postgres import PostgresLog
 
 
@@ -72,6 +74,39 @@ def test_a_small_value_stays_in_its_event_and_a_large_one_does_not(store: Artifa
     assert store.load_value(inline) == small
     assert store.load_value(aside) == large
     assert store.load_value(aside) is not store.load_value(aside)
+
+
+class Absent(MemoryShelf):
+    """A shelf that cannot be reached the first few times."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        self.times = times
+
+    def keep(self, digest: str, content: IO[bytes]) -> None:
+        content.read(3)
+        if self.times:
+            self.times -= 1
+            raise StoreUnavailable("it is away")
+        content.seek(0)
+        super().keep(digest, content)
+
+
+def test_who_is_patient_waits_for_the_shelf_and_stores_all_of_it() -> None:
+    waited: list[float] = []
+    store = ArtifactStore(PatientShelf(Absent(3), waited.append))
+    assert store.get(store.put(b"what is in memory alone").sha256) == b"what is in memory alone"
+    assert waited == [0.1, 0.2, 0.4]
+
+
+def test_who_is_patient_waits_no_longer_than_it_makes_sense() -> None:
+    def stop(_: float) -> None:
+        raise InterruptedError
+
+    shelf = Absent(3)
+    with pytest.raises(InterruptedError):
+        ArtifactStore(PatientShelf(shelf, stop)).put(b"x")
+    assert shelf.times == 2
 
 
 FULL = """

@@ -114,13 +114,18 @@ def test_views_that_are_ahead_of_a_restored_log_are_made_anew(
 
 def test_a_fleet_goes_on_after_the_server_was_away(machine: Machine) -> None:
     server = PostgresServer()
-    in_step, go_on = threading.Event(), threading.Event()
+    in_step, go_on, is_made = threading.Event(), threading.Event(), threading.Event()
+    made: list[str] = []
 
-    def brain(ctx: Any) -> list[str]:
-        first = ctx.step("first", "effectful", lambda: "once")
+    def act() -> str:
         in_step.set()
         assert go_on.wait(30)
-        return [first, ctx.step("second", "effectful", lambda: "twice")]
+        made.append("something")
+        is_made.set()
+        return LARGE
+
+    def brain(ctx: Any) -> list[Any]:
+        return [len(ctx.step("act", "effectful", act)), ctx.step("then", "effectful", lambda: "twice")]
 
     try:
         with Runtime.open(server.url(), brains={"work": brain}) as runtime:
@@ -128,8 +133,11 @@ def test_a_fleet_goes_on_after_the_server_was_away(machine: Machine) -> None:
             assert in_step.wait(30)
             server.stop()
             go_on.set()
+            assert is_made.wait(30)
             server.start()
-            assert runtime.collect_results(fleet_id, wait_s=60).results[0].output == ["once", "twice"]
+            assert runtime.collect_results(fleet_id, wait_s=60).results[0].output == [len(LARGE), "twice"]
+            assert made == ["something"]
+            assert runtime.fleet_status(fleet_id).agents[0].retry_count == 0
             assert runtime.verify_ledger().findings == ()
     finally:
         server.close()
