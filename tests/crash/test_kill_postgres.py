@@ -1,17 +1,23 @@
 """kill -9 of the process that appends to PostgreSQL, and of PostgreSQL itself: what was answered is there, once."""
 
+import itertools
 import os
 import random
 import signal
 import subprocess
 import sys
+import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from fleetlog.domain.values import AgentSpec, FleetSpec
 from fleetlog.runtime.backup import back_up
+from fleetlog.runtime.brains.context import Context
+from fleetlog.runtime.host import Runtime
 from fleetlog.runtime.places import place_of
 from fleetlog.runtime.store.postgres import PostgresLog
 from tests.crash.logs import check_log
@@ -19,6 +25,8 @@ from tests.crash.test_kill import CHILD, make_workspace, run_to_the_end
 from tests.postgres import IS_INSTALLED, PostgresServer
 
 DEATHS = 12
+AGENTS, STEPS = 20, 30
+OURS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'fleetlog%'"
 
 WRITER = """
 import sys
@@ -83,6 +91,49 @@ def test_every_append_that_was_answered_is_there_once_whoever_is_killed(server: 
             assert len(stored) in (answered, answered + 1)
             assert stored == [(version, b"%d" % version) for version in range(1, len(stored) + 1)]
         assert log.store.head() == 2 * len(stored)
+
+
+@pytest.mark.slow
+def test_a_fleet_makes_each_step_once_while_its_sessions_and_its_server_die_under_it(
+    server: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    made: Counter[tuple[str, int]] = Counter()
+    over = threading.Event()
+
+    def work(ctx: Context) -> int:
+        def act(number: int) -> str:
+            made[ctx.name, number] += 1
+            return "x" * (300_000 if number % 2 else 10)
+
+        return sum(len(ctx.step("act", "effectful", act, number)) for number in range(STEPS))
+
+    def kill_sessions() -> None:
+        for number in itertools.count(1):
+            if over.wait(0.2):
+                return
+            if number % 8:
+                with server.connection() as connection:
+                    connection.execute(OURS)
+            else:
+                server.stop()
+                server.start()
+
+    with Runtime.open(server.url(), brains={"work": work}) as runtime:
+        killer = threading.Thread(target=kill_sessions)
+        killer.start()
+        try:
+            agent = AgentSpec(role="w", prompt="x", brain="work", each=tuple(range(AGENTS)))
+            fleet_id = runtime.spawn_fleet(FleetSpec(agents=(agent,))).fleet_id
+            results = runtime.collect_results(fleet_id, wait_s=120)
+        finally:
+            over.set()
+            killer.join()
+        assert {result.output for result in results.results} == {STEPS // 2 * 300_010}
+        assert (len(results.results), results.status) == (AGENTS, "complete")
+        assert set(made.values()) == {1}
+        assert len(made) == AGENTS * STEPS
+        assert runtime.verify_ledger().findings == ()
 
 
 def start_job(url: str, workspace: Path, machine: Path) -> "subprocess.Popen[str]":

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from fleetlog.domain.errors import DirectoryOwned
+from fleetlog.domain.errors import DirectoryOwned, StoreUnavailable
 from fleetlog.domain.values import AgentSpec, FleetSpec
 from fleetlog.runtime.cli.visits import audited, reading
 from fleetlog.runtime.clock import ManualClock
 from fleetlog.runtime.host import Runtime
+from fleetlog.runtime.store import postgres_writer
 from fleetlog.runtime.testing import wait_until
 from tests.conftest import NewLog
 from tests.postgres import PostgresServer
@@ -110,6 +111,32 @@ def test_views_that_are_ahead_of_a_restored_log_are_made_anew(
     with Runtime.open(url, brains={"work": work}) as runtime:
         wait_until(runtime, fleet_id, lambda status: status.agents[0].status == "waiting")
         assert end_it(runtime, fleet_id, agent_id)["told"] == "go on"
+
+
+def test_while_the_server_is_away_for_long_callers_are_told_and_agents_wait(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres_writer, "PATIENCE_S", 0.3)
+    server = PostgresServer()
+    go_on = threading.Event()
+    try:
+        brains = {"work": lambda ctx: ctx.step("act", "effectful", lambda: str(go_on.wait(30)))}
+        with Runtime.open(server.url(), brains=brains) as runtime:
+            fleet = runtime.spawn_fleet(FLEET)
+            (agent_id,) = fleet.agent_ids
+            wait_until(runtime, fleet.fleet_id, lambda status: status.agents[0].status == "running")
+            server.stop()
+            go_on.set()
+            for _ in range(2):
+                with pytest.raises(StoreUnavailable, match="cannot be reached"):
+                    runtime.send_message("operator", agent_id, fleet.fleet_id, "alert", "hello?")
+            assert runtime.list_fleets().fleets[0].status == "running"
+            server.start()
+            results = runtime.collect_results(fleet.fleet_id, wait_s=60)
+            assert (results.status, results.results[0].output) == ("complete", "True")
+            assert runtime.verify_ledger().findings == ()
+    finally:
+        server.close()
 
 
 def test_a_fleet_goes_on_after_the_server_was_away(machine: Machine) -> None:
