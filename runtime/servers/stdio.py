@@ -56,6 +56,7 @@ class Bridge:
         self._stem = secrets.token_hex(8)
         self._number, self._sent = 0, 0
         """The number of the last line, and of the last that a connection was given."""
+        self._saying = threading.Lock()  # one line after the other; held by nobody who holds _changed
         self._changed = threading.Condition()  # guards all below, and the order of lines on the socket
         self._socket: socket.socket | None = None
         self._unanswered: dict[str, bytes] = {}
@@ -79,15 +80,19 @@ class Bridge:
             request_id = json.dumps(message["id"]) if "id" in message and method else ""
             if method in _KEPT:
                 self._kept.append((request_id, frame))
-            if request_id and self._socket is None and (answer := greeting(message)):
-                self._say(answer)
-                return
-            if request_id:
-                self._unanswered[request_id] = frame
-                if method == _STANDING:
-                    self._standing.add(request_id)
-            self._send(frame)
-            self._changed.notify_all()
+            answer = greeting(message) if request_id and self._socket is None else None
+            if answer is None:
+                self._ask(request_id, frame, stands=method == _STANDING)
+        if answer is not None:
+            self._say(answer)
+
+    def _ask(self, request_id: str, frame: bytes, *, stands: bool) -> None:
+        if request_id:
+            self._unanswered[request_id] = frame
+            if stands:
+                self._standing.add(request_id)
+        self._send(frame)
+        self._changed.notify_all()
 
     def finish(self) -> None:
         """The client says no more: wait a moment for answers that are on their way, and leave."""
@@ -110,8 +115,10 @@ class Bridge:
                 self._socket.sendall(frame)
 
     def _say(self, line: bytes | memoryview) -> None:
-        self._out.write(line)
-        self._out.flush()
+        """Waits while the client does not read; what it writes is taken all the same."""
+        with self._saying:
+            self._out.write(line)
+            self._out.flush()
 
     # --- the daemon's side ---------------------------------------------------------------------
 
@@ -154,17 +161,23 @@ class Bridge:
             if request_id in self._silent:
                 self._silent.discard(request_id)
                 return
-            self._unanswered.pop(request_id, None)
-            self._standing.discard(request_id)
-            self._say(line)
+            asked = self._unanswered.get(request_id)
+        self._say(line)
+        with self._changed:
+            if self._unanswered.get(request_id) is asked:  # else a client that was quick has used the id again
+                self._unanswered.pop(request_id, None)
+                self._standing.discard(request_id)
             self._changed.notify_all()
 
     def _fail(self, reason: str) -> None:
         """Answer what is asked with an error: there is no daemon, and none can be started."""
+        error = {"code": INTERNAL_ERROR, "message": reason}
         with self._changed:
-            for request_id in self._unanswered.keys() - self._standing:
-                error = {"code": INTERNAL_ERROR, "message": reason}
-                self._say(_line({"jsonrpc": "2.0", "id": json.loads(request_id), "error": error}))
+            failed = self._unanswered.keys() - self._standing
+        for request_id in failed:
+            self._say(_line({"jsonrpc": "2.0", "id": json.loads(request_id), "error": error}))
+        with self._changed:
+            for request_id in failed:
                 del self._unanswered[request_id]
             self._changed.notify_all()
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -83,6 +84,34 @@ class Wired:
 
     def wait_for_answers(self, *ids: int) -> None:
         wait_for(lambda: [answer["id"] for answer in self.heard()] == list(ids), f"{self.heard()}")
+
+
+def test_a_client_may_write_on_while_it_does_not_read() -> None:
+    readable, writable = os.pipe()
+    daemon = Daemon()
+    daemon.is_there = True
+    with open(writable, "wb") as out, open(readable, "rb") as client:
+        bridge = Bridge(daemon, out)
+        bridge.start()
+        bridge.take(json.dumps({"jsonrpc": "2.0", "id": 1, "method": "ping"}).encode())
+        daemon.frames(1)
+        long = json.dumps({"jsonrpc": "2.0", "id": 1, "result": {"text": "x" * 3_000_000}}).encode() + b"\n"
+        answering = threading.Thread(target=daemon.connection.sendall, args=(b"1\t" + long,))
+        answering.start()
+        assert client.read(1) == b"{"  # it has begun to be written, and the pipe is full
+
+        def write_on() -> None:
+            for number in range(2, 52):
+                bridge.take(json.dumps({"jsonrpc": "2.0", "id": number, "method": "ping"}).encode())
+
+        writing = threading.Thread(target=write_on, daemon=True)
+        writing.start()
+        writing.join(10)
+        assert not writing.is_alive()
+        assert client.readline() == long[1:]
+        answering.join(10)
+        daemon.die()
+        bridge.finish()
 
 
 @pytest.fixture
