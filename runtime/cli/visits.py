@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from fleetlog.domain.errors import InvalidArgument, NotFound, StoreFault
 from fleetlog.projections.all import all_projections
+from fleetlog.runtime.artifacts import ArtifactStore
 from fleetlog.runtime.audit import Verdict, verify
 from fleetlog.runtime.opening import Opened, bring_views_up_to_date, reading_log
 from fleetlog.runtime.ownership import owner_of
@@ -32,15 +33,21 @@ DEFAULT_DIR = ".fleetlog"
 @contextmanager
 def visited(directory: str) -> Iterator[tuple[Place, Opened]]:
     """The place, and its log as a visitor reads it. Raises `NotFound` where nothing was ever run."""
+    place = _existing(directory)
+    with reading_log(place) as opened:
+        if opened.database is not None and owner_of(place.folder) is None and not opened.database.exists:
+            raise _nothing_there(place)
+        yield place, opened
+
+
+def _existing(directory: str) -> Place:
+    """The place; of a database, whether it holds a log is yet to be seen."""
     place = place_of(directory)
     if place is None:
         raise InvalidArgument("'--dir' must be a directory here: a runtime in memory ends with its process")
     if not place.url and not place.log.is_file():
         raise _nothing_there(place)
-    with reading_log(place) as opened:
-        if opened.database is not None and owner_of(place.folder) is None and not opened.database.exists:
-            raise _nothing_there(place)
-        yield place, opened
+    return place
 
 
 def _nothing_there(place: Place) -> NotFound:
@@ -50,12 +57,16 @@ def _nothing_there(place: Place) -> NotFound:
 @contextmanager
 def reading(directory: str) -> Iterator[Queries]:
     """Queries over the directory, whoever owns it. Raises `NotFound` where nothing was ever run."""
-    with visited(directory) as (place, opened):
-        reader = Reader(place.views)
-        try:
+    place = _existing(directory)
+    reader = Reader(place.views)
+    try:
+        if not place.url and owner_of(place.folder) is not None:  # the owner keeps the views: nothing else is opened
+            yield Queries(reader, ArtifactStore(place.artifacts), is_owned=True)
+            return
+        with visited(directory) as (_, opened):
             yield _queries(place, opened, reader)
-        finally:
-            reader.close()
+    finally:
+        reader.close()
 
 
 def _queries(place: Place, opened: Opened, reader: Reader) -> Queries:
