@@ -25,7 +25,6 @@ from fleetlog.runtime.rows import (
     TimelineEntry,
     TokenRow,
     help_row,
-    inbox_message,
 )
 from fleetlog.runtime.views import Reader
 
@@ -47,6 +46,13 @@ class Queries:
     def _rows(self, sql: str, parameters: Sequence[object] = ()) -> list[sqlite3.Row]:
         with self._reader.connection() as connection:
             return connection.execute(sql, parameters).fetchall()
+
+    def _tuples(self, sql: str, parameters: Sequence[object]) -> list[tuple[Any, ...]]:
+        """As `_rows`, for what may be long: without the columns' names, which cost a fifth of it."""
+        with self._reader.connection() as connection:
+            cursor = connection.cursor()
+            cursor.row_factory = None
+            return cursor.execute(sql, parameters).fetchall()
 
     def rows(self, sql: str, *parameters: object) -> list[dict[str, Any]]:
         """The rows of any query, by column. The connection only reads. Raises `StoreFault`."""
@@ -249,12 +255,13 @@ class Queries:
         checks.integer("after", after, at_least=0)
         size = -1 if limit is None else checks.integer("limit", limit)
         kept = "" if checks.flag("all", all) else " AND state<>'acknowledged'"  # as an index has it
-        rows = self._rows(
+        rows = self._tuples(
             f"SELECT {INBOX_COLUMNS} FROM inbox WHERE agent_id=? AND position>? AND sent_ms>=?{kept}"
             " ORDER BY position LIMIT ?",
             (agent_id, after, since or 0, size),
         )
-        return [inbox_message(row) for row in rows]
+        fleet_id = fleet_id_of(agent_id)
+        return [InboxMessage(row[0], fleet_id, row[1], agent_id, *row[2:]) for row in rows]
 
     def agent_status(self, agent_id: str) -> str:
         """How the agent is; empty when it is not known."""

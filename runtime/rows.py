@@ -23,7 +23,6 @@ __all__ = [
     "TimelineEntry",
     "TokenRow",
     "help_row",
-    "inbox_message",
 ]
 
 
@@ -251,10 +250,5 @@ def help_row(row: sqlite3.Row) -> HelpRow:
     )
 
 
-INBOX_COLUMNS = "message_id,fleet_id,sender,agent_id,type,payload,correlation_id,broadcast_size,sent_ms,state,position"
-"""Of the view `inbox`, in the order of `InboxMessage`'s fields."""
-
-
-def inbox_message(row: sqlite3.Row) -> InboxMessage:
-    """A message, of a row of `INBOX_COLUMNS`."""
-    return InboxMessage(*row)
+INBOX_COLUMNS = "message_id,sender,type,payload,correlation_id,broadcast_size,sent_ms,state,position"
+"""Of the view `inbox`, in the order of `InboxMessage`'s fields, without the two that an agent's messages share."""
