@@ -159,13 +159,9 @@ class _Replay:
 
 def _settings_of(mailboxes: Mailboxes) -> dict[str, int]:
     """The settings of the store's own connections; a log that is not fully synced must not be measured."""
-    datastore = mailboxes.store.recorded._datastore
-    assert datastore is not None
-    settings: dict[str, int] = {}
-    with datastore.transaction(commit=True) as cursor:
-        for name in PRAGMAS:
-            cursor.execute(f"PRAGMA {name}")
-            settings[name] = cursor.fetchone()[0]
+    connection = mailboxes.store.recorded._recorder._connect()
+    settings: dict[str, int] = {name: connection.execute(f"PRAGMA {name}").fetchone()[0] for name in PRAGMAS}
+    connection.close()
     assert settings["synchronous"] == FULL
     return settings
 

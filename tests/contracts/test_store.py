@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -10,7 +11,6 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
-from eventsourcing.sqlite import SQLiteDatastore
 
 from fleetlog.domain.errors import StoreFault, StoreUnavailable, VersionConflict
 from fleetlog.runtime.store import NewEvent, RecorderStore, open_store
@@ -278,15 +278,15 @@ def test_what_was_appended_survives_a_kill(path: Path) -> None:
     assert shared == own == list(range(1, len(shared) + 1))
 
 
-def _datastore(store: RecorderStore) -> SQLiteDatastore:
-    datastore = store._recorder.datastore  # type: ignore[attr-defined]  # an SQLite recorder's
-    assert isinstance(datastore, SQLiteDatastore)
-    return datastore
+def _inserting_connection(store: RecorderStore) -> sqlite3.Connection:
+    connection = store._recorder._connection  # type: ignore[attr-defined]  # an SQLite recorder's
+    assert isinstance(connection, sqlite3.Connection)
+    return connection
 
 
 def test_commits_are_synced_to_the_disk(path: Path) -> None:
-    with open_store(path) as store, _datastore(store).transaction(commit=False) as cursor:
-        cursor.execute("PRAGMA synchronous")
-        assert tuple(cursor.fetchone()) == (2,)  # FULL
-        cursor.execute("PRAGMA journal_mode")
-        assert tuple(cursor.fetchone()) == ("wal",)
+    with open_store(path) as store:
+        store.append([event("a", 1)])
+        connection = _inserting_connection(store)
+        assert connection.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
