@@ -130,7 +130,7 @@ class PythonImports:
         found: dict[str, set[str]] = defaultdict(set)
         for path in paths:
             folder = posixpath.dirname(path)
-            while folder in self._packages:
+            while folder and folder in self._packages:
                 folder = posixpath.dirname(folder)
             for root in self._roots_above(folder):
                 top = path[len(root) + 1 if root else 0 :].partition("/")[0]

@@ -20,6 +20,12 @@ from tests.scenarios.explore.places import atlas_of, edges_of, report_of, write
             id="relative",
         ),
         pytest.param(
+            {"__init__.py": "from .a import A\n", "a.py": "from .sub.b import B\n",
+             "sub/__init__.py": "", "sub/b.py": "from .. import a\n"},
+            {("__init__.py", "a.py"), ("a.py", "sub/b.py"), ("sub/b.py", "a.py")},
+            id="the workspace is a package itself",
+        ),
+        pytest.param(
             {"src/app/__init__.py": "", "src/app/a.py": "import app.b\n", "src/app/b.py": "",
              "tests/test_a.py": "from app import a\n"},
             {("src/app/a.py", "src/app/b.py"), ("tests/test_a.py", "src/app/a.py")},
