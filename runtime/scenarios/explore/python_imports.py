@@ -88,7 +88,7 @@ class PythonImports:
         return (place not in self._file_at, -shared, place)
 
     def _exists(self, place: str) -> bool:
-        return place in self._file_at or place in self._folders
+        return not place or place in self._file_at or place in self._folders
 
     def _itself(self, place: str, importer: str) -> Iterator[Target]:
         path = self._file_at.get(place)
@@ -98,7 +98,7 @@ class PythonImports:
     def _name(self, place: str, name: str, importer: str, via: str = "", hops: int = 0) -> Iterator[Target]:
         """`from place import name`: a submodule, a name the package passes on, or a name of the module itself."""
         init = self._file_at.get(place)
-        child = self._file_at.get(f"{place}/{name}")
+        child = self._file_at.get(posixpath.join(place, name))
         behind = self._behind(place, name) if init and hops < _MAX_HOPS else None
         if child and behind is None:
             yield Target(child, via)
