@@ -42,6 +42,10 @@ class _Found:
 def read_manifests(workspace: str, paths: Iterable[str]) -> Manifests:
     """Of all manifests among `paths`. A file that cannot be read or parsed is named in `trouble`."""
     found = _Found(workspace)
+    paths = list(paths)
+    name = os.path.basename(os.path.abspath(workspace))
+    if "__init__.py" in paths and name.isidentifier():
+        found.package_dirs[name] = ""  # the workspace is a package itself
     for path in sorted(paths, key=lambda path: (path.count("/"), path)):
         reader = _reader(path)
         if reader is None:
@@ -102,7 +106,8 @@ def _pyproject(found: _Found, path: str, text: str) -> None:
 def _package_dirs(found: _Found, path: str, folders: dict[str, str]) -> None:
     for prefix, folder in folders.items():
         if prefix:
-            found.package_dirs[prefix] = posixpath.normpath(posixpath.join(posixpath.dirname(path), folder))
+            place = posixpath.normpath(posixpath.join(posixpath.dirname(path), folder))
+            found.package_dirs[prefix] = "" if place == "." else place
 
 
 def _setup_cfg(found: _Found, path: str, text: str) -> None:

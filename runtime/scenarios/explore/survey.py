@@ -106,12 +106,17 @@ def entry_points(files: Sequence[FileFacts], manifests: Manifests) -> list[Entry
     found = [_with_target(script, python, known) for script in manifests.scripts]
     for file in files:
         if posixpath.basename(file.path) == "__main__.py":
-            found.append(EntryPoint("python -m", posixpath.dirname(file.path), file.path, 1, file.path))
+            folder = posixpath.dirname(file.path) or _name_of_root(manifests)
+            found.append(EntryPoint("python -m", folder, file.path, 1, file.path))
         elif file.main_line:
             found.append(EntryPoint("__main__ block", file.path, file.path, file.main_line, file.path))
         elif is_roughly_known(file.language):
             found += _main_functions(file)
     return found
+
+
+def _name_of_root(manifests: Manifests) -> str:
+    return next((name for name, folder in manifests.package_dirs.items() if not folder), ".")
 
 
 def _main_functions(file: FileFacts) -> Iterator[EntryPoint]:

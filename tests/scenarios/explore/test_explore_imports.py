@@ -60,6 +60,16 @@ def test_an_import_reaches_the_file_it_means(
     assert edges_of(write(tmp_path, files)) == edges
 
 
+def test_a_workspace_that_is_a_package_is_known_by_its_name(tmp_path: Path) -> None:
+    files = {"__init__.py": "", "a.py": "from app.sub import b\nimport app\n", "sub/__init__.py": "", "sub/b.py": ""}
+    write(tmp_path / "app", {**files, "__main__.py": "from app.a import run\n"})
+    assert edges_of(tmp_path / "app") == {
+        ("a.py", "sub/b.py"), ("a.py", "__init__.py"), ("__main__.py", "a.py"),
+    }  # fmt: skip
+    survey = survey_workspace(str(tmp_path / "app"))
+    assert [(entry.kind, entry.name) for entry in survey.entries] == [("python -m", "app")]
+
+
 def test_a_relative_import_beyond_the_top_reaches_nothing(tmp_path: Path) -> None:
     assert edges_of(write(tmp_path, {"a.py": "from .... import b\n", "b.py": ""})) == set()
 
