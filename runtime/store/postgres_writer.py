@@ -166,6 +166,9 @@ class Writer:
         while self._connection.closed:
             try:
                 self._connection = self._owning()
+                if self._closed.is_set():  # while we waited: what was given back stays so
+                    self._connection.close()
+                    raise OperationalError("the log was closed")
             except (OperationalError, psycopg.Error) as error:
                 if time.monotonic() - self._lost_at > PATIENCE_S or self._closed.wait(RETRY_EVERY_S):
                     raise OperationalError(str(error)) from error

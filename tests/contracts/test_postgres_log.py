@@ -363,3 +363,31 @@ def test_without_psycopg_it_is_said_what_to_install(tmp_path: Path) -> None:
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=env).stdout
     assert said.startswith("InvalidArgument(")
     assert "pip install 'fleetlog[postgres]'" in said
+
+
+def test_a_log_that_is_closed_while_its_server_is_away_does_not_take_the_lock_again(
+    postgres: PostgresServer, proxy: Proxy, url: str
+) -> None:
+    log = PostgresLog(through(proxy, postgres, url), SHOWN, owned=True)
+    log.store.append([event("a", 1)])
+    proxy.refuse.set()
+    with closing(PostgresLog(url, SHOWN, owned=False)) as reader:
+        end_its_session(postgres, reader)
+    failed: list[Exception] = []
+
+    def append() -> None:
+        try:
+            log.store.append([event("a", 2)])
+        except StoreUnavailable as error:
+            failed.append(error)
+
+    appending = threading.Thread(target=append)
+    appending.start()
+    while log._writer is None or log._writer._lost_at is None:
+        assert appending.is_alive()
+    log.close()
+    proxy.refuse.clear()
+    appending.join(5)
+    assert not appending.is_alive()
+    assert len(failed) == 1
+    PostgresLog(url, SHOWN, owned=True).close()
