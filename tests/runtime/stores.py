@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Sequence
 
+from fleetlog.domain.errors import StoreUnavailable
 from fleetlog.runtime.store import EventStore, LogSubscription, NewEvent, StoredEvent
 
 
@@ -31,3 +32,17 @@ class SlowStore:
 
     def close(self) -> None:
         self._store.close()
+
+
+class ForgetfulStore(SlowStore):
+    """A store that cannot read a kind of stream the first time it is asked."""
+
+    def __init__(self, store: EventStore, kind: str) -> None:
+        super().__init__(store)
+        self.kind, self.has_failed = kind, threading.Event()
+
+    def read(self, stream_id: str, after: int = 0) -> Sequence[StoredEvent]:
+        if stream_id.startswith(self.kind) and not self.has_failed.is_set():
+            self.has_failed.set()
+            raise StoreUnavailable("it is away")
+        return super().read(stream_id, after)

@@ -13,9 +13,12 @@ import pytest
 
 from fleetlog.domain import errors
 from fleetlog.domain.values import AgentSpec, FleetSpec
-from fleetlog.runtime.host import Runtime
+from fleetlog.runtime.agent_actor import AgentActor
+from fleetlog.runtime.clock import ManualClock
+from fleetlog.runtime.host import Runtime, RuntimeConfig
 from fleetlog.runtime.store import NewEvent, RecorderStore, open_store
 from fleetlog.runtime.testing import wait_until
+from tests.runtime.stores import ForgetfulStore
 
 OpenRuntime = Callable[..., Runtime]
 
@@ -175,3 +178,30 @@ def test_a_changed_event_is_found(open_runtime: OpenRuntime, tmp_path: Path) -> 
         connection.close()
     assert not verdict.ok
     assert "digest does not follow" in verdict.findings[0]
+
+
+def test_an_agent_that_could_not_be_read_and_leaves_the_memory_is_read_again(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    is_cut, blocked = threading.Event(), threading.Event()
+
+    def brain(ctx: Any) -> str:
+        if not is_cut.is_set():
+            ctx.step("begin", "pure", blocked.wait, 30)
+        return "done"
+
+    config = RuntimeConfig(linger_s=0, idle_after_s=0.2, close_timeout_s=0.1)
+    fleet = FleetSpec(agents=(AgentSpec(role="a", prompt="x", brain="a"),))
+    with Runtime.open(tmp_path / "d", brains={"a": brain}, config=config) as runtime:
+        fleet_id = runtime.spawn_fleet(fleet).fleet_id
+        wait_until(runtime, fleet_id, lambda status: status.agents[0].status == "running")
+    is_cut.set()
+    store = ForgetfulStore(open_store(tmp_path / "d" / "log.db"), "agent-")
+    with Runtime.open(tmp_path / "d", brains={"a": brain}, config=config, clock=clock, store=store) as runtime:
+        assert store.has_failed.wait(10)
+        while any(isinstance(actor, AgentActor) for actor in runtime._parts.engine.residents.all()):
+            clock.advance(0.001)  # not yet when it would be read again
+            runtime._parts.sweep_idle()
+        clock.advance(1.0)
+        assert runtime.collect_results(fleet_id, wait_s=10).results[0].output == "done"
+    blocked.set()
