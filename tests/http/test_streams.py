@@ -231,13 +231,15 @@ def test_a_client_that_goes_leaves_no_listener_behind(place: Place, http: httpx2
 def test_streams_and_calls_that_wait_end_when_the_daemon_stops(house: House) -> None:
     place = Place(house)
     with httpx2.Client(base_url=house.url, timeout=30, trust_env=False) as http:
+        listeners = place.runtime._parts.projector._listeners
+        before = len(listeners)
         stream = Stream(http, "/v1/events?after=now")
+        wait_for(lambda: len(listeners) == before + 1, "the stream listens")
         answers: list[httpx2.Response] = []
         ask = {"fleet_id": place.fleet_id, "wait_s": 50}
-        listeners = len(place.runtime._parts.projector._listeners)
         waiting = threading.Thread(target=lambda: answers.append(http.post("/v1/collect_results", json=ask)))
         waiting.start()
-        wait_for(lambda: len(place.runtime._parts.projector._listeners) > listeners, "the call waits")
+        wait_for(lambda: len(listeners) == before + 2, "the call waits")
         house.daemon.stop()
         assert stream.ends()
         stream.close()
